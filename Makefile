@@ -1,0 +1,75 @@
+# Every target sets up what it needs by itself: a virtual environment in .venv with the locked dependencies.
+# The first time llama.cpp is compiled (some minutes); afterwards a target starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+STAMP := $(VENV)/.installed
+PORCUPINE := .cache/pvporcupine-1.9.5
+# Rounds of every fault in `make faults`; `make test` runs each once.
+ROUNDS ?= 10
+
+.PHONY: help setup run test check format bench faults lock docs clean
+
+help:
+	@echo "make run     start Solo and its dashboard (Ctrl+C stops)"
+	@echo "make test    all tests, with real engines; slow suites in their short form"
+	@echo "make check   format, lint, types, import contracts"
+	@echo "make bench   measure against the bare engines"
+	@echo "make faults  kill, freeze and crash every engine, ROUNDS=$(ROUNDS) times each"
+	@echo "make lock    resolve the dependencies afresh; make docs regenerates the reference pages"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Solo needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@command -v c++ >/dev/null || { echo "llama.cpp needs a C++ compiler (Debian: apt-get install g++)"; exit 1; }
+	@command -v cmake >/dev/null || { echo "llama.cpp needs CMake (Debian: apt-get install cmake)"; exit 1; }
+	@echo "setting up $(VENV); the first time on a machine llama.cpp is compiled, which takes some minutes"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: setup
+	@exec $(BIN)/solo run --dashboard
+
+test: setup $(PORCUPINE)
+	$(BIN)/python -m pytest tests
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/env_example.py --check
+	$(BIN)/python scripts/errors_page.py --check
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+faults: setup
+	SOLO_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
+
+docs: setup
+	$(BIN)/python scripts/env_example.py
+	$(BIN)/python scripts/errors_page.py
+
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header \
+		--quiet --upgrade -o requirements.lock
+
+# The last Porcupine that needs no key, for the contract test of its adapter; its dependency enum34 breaks Python 3.
+$(PORCUPINE): $(STAMP)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $(PORCUPINE) pvporcupine==1.9.5 \
+		|| echo "pvporcupine 1.9.5 cannot be installed here; its contract test will be skipped"
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

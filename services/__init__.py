@@ -1,0 +1,1 @@
+"""The parts of Solo: each folder is one service (see services/README.md)."""

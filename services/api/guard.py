@@ -1,0 +1,100 @@
+"""Before any route: is the caller allowed? Host, Origin and the owner's key, for HTTP and WebSocket alike."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from solo.errors import SoloError
+
+PUBLIC = frozenset({"/healthz", "/readyz"})
+"""Paths that need no key. Everything else does, whether or not it exists."""
+
+
+class WrongHost(SoloError):
+    """The request was addressed to a host name that is not this machine's."""
+
+    code = "api.wrong_host"
+
+
+class ForeignOrigin(SoloError):
+    """A web page of another site may not use Solo."""
+
+    code = "api.foreign_origin"
+
+
+class KeyMissing(SoloError):
+    """The owner's key is missing or wrong."""
+
+    code = "api.unauthorized"
+
+
+class Guard:
+    """ASGI middleware; denies by default."""
+
+    def __init__(self, app: ASGIApp, *, key: str, port: int, origins: Iterable[str] = ()) -> None:
+        self._app = app
+        self._key = key.encode()
+        names = ("127.0.0.1", "localhost", "[::1]")
+        self._hosts = frozenset(f"{name}:{port}" for name in names) | (frozenset(names) if port == 80 else frozenset())
+        self._origins = frozenset(f"http://{host}" for host in self._hosts) | frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        error, status = self._check(scope)
+        if error is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await _refuse(send, error, status)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": error.code})
+
+    def _check(self, scope: Scope) -> tuple[SoloError | None, HTTPStatus]:
+        headers: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.lower(), []).append(value)
+        hosts = headers.get(b"host", [])
+        if len(hosts) != 1 or hosts[0].decode("latin-1").lower() not in self._hosts:
+            return WrongHost(
+                hint="Use http://127.0.0.1 or http://localhost with the daemon's port."
+            ), HTTPStatus.MISDIRECTED_REQUEST
+        origins = headers.get(b"origin", [])
+        if any(origin.decode("latin-1").lower() not in self._origins for origin in origins):
+            return ForeignOrigin(), HTTPStatus.FORBIDDEN
+        if scope["type"] == "http" and scope["path"] in PUBLIC:
+            return None, HTTPStatus.OK
+        if not hmac.compare_digest(self._offered(headers), self._key):
+            hint = "Send it as `Authorization: Bearer KEY`; it is in owner.key in the state directory."
+            return KeyMissing(hint=hint), HTTPStatus.UNAUTHORIZED
+        return None, HTTPStatus.OK
+
+    @staticmethod
+    def _offered(headers: dict[bytes, list[bytes]]) -> bytes:
+        """The one key offered; several that differ are none."""
+        offered = set(headers.get(b"x-api-key", []))
+        for value in headers.get(b"authorization", []):
+            scheme, _, credentials = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                offered.add(credentials.strip())
+        return offered.pop() if len(offered) == 1 else b""
+
+
+async def _refuse(send: Send, error: SoloError, status: HTTPStatus) -> None:
+    body = json.dumps(envelope(error)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def envelope(error: SoloError) -> dict[str, Any]:
+    """How every error leaves the house."""
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}

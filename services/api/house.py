@@ -1,0 +1,28 @@
+"""What the routes are given of the house behind the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from services.api.recent import RecentTurns
+from solo.supervision import Context
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    ctx: Context
+    recent: RecentTurns
+    sessions: set[object]
+    """Voice sessions under way: a drain waits for their turns."""
+
+
+def _house(connection: HTTPConnection) -> House:
+    house: House = connection.app.state.house
+    return house
+
+
+TheHouse = Annotated[House, Depends(_house)]

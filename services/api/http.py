@@ -1,0 +1,81 @@
+"""The application: routes, and what each error looks like from outside."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+import solo
+from services.api.guard import envelope
+from services.api.house import House
+from services.api.routes import events, health, turns, voice
+from solo.errors import SoloError
+
+STATUS = {
+    "api.bad_request": 422,
+    "api.too_large": 413,
+    "audio.source_taken": 409,
+    "audio.source_unknown": 404,
+    "audio.too_many_sources": 503,
+    "bus.busy": 503,
+    "bus.deadline": 504,
+    "bus.no_handler": 503,
+    "bus.handler_stopped": 503,
+    "engine.bad_input": 400,
+    "engine.died": 503,
+    "engine.hung": 503,
+    "engine.quarantined": 422,
+    "llm.prompt_too_long": 400,
+}
+"""HTTP status of each error code; 500 for the others."""
+
+
+class BadRequest(SoloError):
+    """The request is not of the form that this route takes."""
+
+    code = "api.bad_request"
+
+
+class NotFound(SoloError):
+    """There is nothing at this address."""
+
+    code = "api.not_found"
+
+
+def application(house: House) -> FastAPI:
+    app = FastAPI(
+        title="Solo",
+        version=solo.__version__,
+        description="The local door of Solo. Every route but /healthz and /readyz asks for the owner's key.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.house = house
+    for routes in (health, turns, events, voice):
+        app.include_router(routes.router)
+    app.add_exception_handler(SoloError, _solo_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
+
+
+async def _solo_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SoloError)
+    status = STATUS.get(error.code, 500)
+    headers = {"retry-after": "2"} if status == 503 else None
+    return JSONResponse(envelope(error), status_code=status, headers=headers)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return JSONResponse(envelope(BadRequest(f"{where}: {first['msg']}")), status_code=422)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    problem = NotFound() if error.status_code == 404 else BadRequest(str(error.detail))
+    return JSONResponse(envelope(problem), status_code=error.status_code, headers=error.headers)

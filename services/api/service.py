@@ -1,0 +1,68 @@
+"""Runs uvicorn on the open door, without its signal handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from services.api.guard import Guard
+from services.api.house import House
+from services.api.http import application
+from services.api.recent import RecentTurns
+from solo.supervision import Context
+
+_LOOK_EVERY_S = 0.05
+
+
+class _Server(uvicorn.Server):
+    """Signals are the runner's business."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class APIService:
+    door: socket.socket
+    key: str
+    recent: RecentTurns
+    drain_s: float
+    name: str = "api"
+
+    async def run(self, ctx: Context) -> None:
+        sessions: set[object] = set()
+        app = application(House(ctx, self.recent, sessions))
+        config = uvicorn.Config(
+            Guard(app, key=self.key, port=self.door.getsockname()[1]),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_max_size=1024 * 1024,
+            timeout_graceful_shutdown=int(self.drain_s),
+        )
+        server = _Server(config)
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self.recent.follow(ctx))
+            # A duplicate, since uvicorn closes what it serves and the door outlives a crash.
+            serving = tasks.create_task(server.serve(sockets=[self.door.dup()]))
+            tasks.create_task(_say_ready(ctx, server))
+            await ctx.stopping.wait()
+            # uvicorn closes WebSockets at once; one whose turn is being answered may finish it first.
+            while sessions:
+                await asyncio.sleep(_LOOK_EVERY_S)
+            server.should_exit = True
+            await serving
+            following.cancel()
+
+
+async def _say_ready(ctx: Context, server: uvicorn.Server) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    ctx.ready()

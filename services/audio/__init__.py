@@ -1,0 +1,1 @@
+"""Ears and mouth: sound sources, end of speech, playback."""

@@ -1,0 +1,165 @@
+"""Owns the turns: one at a time for each source, cancelled when its speaker interrupts or leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from services.conversation.talks import Talks
+from services.conversation.turn import Turn, TurnPolicy, exhaust, prompt
+from services.messages.audio import (
+    NothingHeard,
+    SourceClosed,
+    SpeechStarted,
+    UtteranceHeard,
+    UtterancePaused,
+    WakeWordHeard,
+)
+from services.messages.conversation import AnswerPart, Ask, TurnFinished
+from services.messages.language import Prefill
+from services.messages.speech import Transcribe, Transcript
+from solo.bus import Event, Overflow
+from solo.errors import SoloError
+from solo.supervision import Context
+
+E = TypeVar("E", bound=Event)
+
+_TRANSCRIBE_WITHIN_S = 30.0
+_PREFILL_WITHIN_S = 10.0
+
+
+class ConversationService:
+    name = "conversation"
+
+    def __init__(self, policy: TurnPolicy, talks: Talks) -> None:
+        self._policy = policy
+        self._talks = talks
+        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._early: dict[str, tuple[str, int, asyncio.Task[Transcript | SoloError]]] = {}
+
+    async def run(self, ctx: Context) -> None:
+        async with asyncio.TaskGroup() as tasks:
+
+            def follow(kind: type[E], handle: Callable[[Context, asyncio.TaskGroup, E], None]) -> None:
+                tasks.create_task(_follow(ctx, tasks, kind, handle), name=f"conversation: {kind.__name__}")
+
+            follow(UtteranceHeard, self._utterance)
+            follow(UtterancePaused, self._pause)
+            follow(SpeechStarted, self._speech)
+            follow(NothingHeard, self._nothing)
+            follow(WakeWordHeard, self._interrupt)
+            follow(SourceClosed, self._interrupt)
+            await asyncio.sleep(0)  # they have subscribed by then
+            ctx.ready()
+            await ctx.answer(Ask, lambda question: self._ask(ctx, question))
+            # Draining: answers being spoken are finished too.
+            if self._turns:
+                await asyncio.wait(self._turns.values())
+
+    async def _ask(self, ctx: Context, question: Ask) -> AsyncGenerator[AnswerPart, None]:
+        turn = self._turn(ctx, "text", question.talk, question.speak_to, time.monotonic())
+        async with aclosing(turn.answer(question.text)) as deltas:
+            async for delta in deltas:
+                yield AnswerPart(delta=delta)
+        yield AnswerPart(summary=turn.summary())
+
+    def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
+        turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end)
+        turn.mark("end_of_turn", event.decided)
+        transcript = self._transcript(ctx, event)
+        self._begin(tasks, event.source, self._spoken(ctx, turn, transcript, event.wake_word))
+
+    async def _spoken(self, ctx: Context, turn: Turn, transcript: Awaitable[Transcript], wake_word: str | None) -> None:
+        try:
+            await exhaust(turn.answer(transcript, wake_word))
+        except asyncio.CancelledError:
+            await turn.be_silent()
+            raise
+
+    def _transcript(self, ctx: Context, event: UtteranceHeard) -> Awaitable[Transcript]:
+        """The one begun at the last pause, when nothing was said after it."""
+        early = self._early.pop(event.source, None)
+        if early is not None:
+            utterance, pause, task = early
+            if (utterance, pause) == (event.utterance, event.pause):
+                return _unwrap(task)
+            task.cancel()
+        return ctx.request(Transcribe(pcm=event.pcm), within=_TRANSCRIBE_WITHIN_S)
+
+    def _pause(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtterancePaused) -> None:
+        """Perhaps the speaker has finished: transcribe inside the silence."""
+        before = self._early.pop(event.source, None)
+        if before is not None:
+            before[2].cancel()
+        task = tasks.create_task(_attempt(ctx, Transcribe(pcm=event.pcm)), name="early transcription")
+        self._early[event.source] = (event.utterance, event.pause, task)
+
+    def _speech(self, ctx: Context, tasks: asyncio.TaskGroup, event: SpeechStarted) -> None:
+        """While the question is being asked, the model reads what comes before it."""
+        question = Prefill(messages=prompt(self._policy.system_prompt, self._talks, event.talk, None))
+        tasks.create_task(_try_prefill(ctx, question), name="prefill")
+
+    def _nothing(self, ctx: Context, tasks: asyncio.TaskGroup, event: NothingHeard) -> None:
+        turn = self._turn(ctx, event.source, "default", None, time.monotonic())
+        turn.outcome = event.reason
+        ctx.publish(TurnFinished(source=event.source, summary=turn.summary(), turn_id=turn.id))
+
+    def _interrupt(self, ctx: Context, tasks: asyncio.TaskGroup, event: WakeWordHeard | SourceClosed) -> None:
+        """The wake word while Solo answers means: listen to me. A source that is gone needs no answer."""
+        running = self._turns.get(event.source)
+        if running is not None:
+            running.cancel()
+        if isinstance(event, SourceClosed) and (early := self._early.pop(event.source, None)) is not None:
+            early[2].cancel()
+
+    def _begin(self, tasks: asyncio.TaskGroup, source: str, work: Coroutine[Any, Any, None]) -> None:
+        if (before := self._turns.get(source)) is not None:
+            before.cancel()
+        task = tasks.create_task(work, name=f"turn of {source}")
+        self._turns[source] = task
+        task.add_done_callback(lambda done: self._turns.get(source) is done and self._turns.pop(source))
+
+    def _turn(self, ctx: Context, source: str, talk: str, speak_to: str | None, origin: float) -> Turn:
+        return Turn(
+            ctx=ctx,
+            policy=self._policy,
+            talks=self._talks,
+            source=source,
+            talk=talk,
+            speak_to=speak_to,
+            origin=origin,
+        )
+
+
+async def _follow(
+    ctx: Context, tasks: asyncio.TaskGroup, kind: type[E], handle: Callable[[Context, asyncio.TaskGroup, E], None]
+) -> None:
+    # An utterance must not be lost, so a conversation that cannot keep up crashes audibly.
+    async with ctx.subscribe(kind, limit=64, overflow=Overflow.FAIL) as box:
+        async for event in box:
+            handle(ctx, tasks, event)
+
+
+async def _attempt(ctx: Context, question: Transcribe) -> Transcript | SoloError:
+    """A failure belongs to the turn that may never ask for it, not to the service."""
+    try:
+        return await ctx.request(question, within=_TRANSCRIBE_WITHIN_S)
+    except SoloError as error:
+        return error
+
+
+async def _unwrap(task: asyncio.Task[Transcript | SoloError]) -> Transcript:
+    result = await task
+    if isinstance(result, SoloError):
+        raise result
+    return result
+
+
+async def _try_prefill(ctx: Context, question: Prefill) -> None:
+    try:
+        await ctx.request(question, within=_PREFILL_WITHIN_S)
+    except SoloError as error:
+        ctx.log.debug("no prefill", code=error.code)

@@ -1,0 +1,51 @@
+"""Conversation: settings and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.conversation.service import ConversationService
+from services.conversation.talks import Talks
+from services.conversation.turn import TurnPolicy
+from services.messages.conversation import Ask
+from solo.settings import MachineSettings
+from solo.supervision import Part, ServiceSpec
+
+
+class ConversationSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system_prompt: str = "You are Solo, a helpful voice assistant. Answer in one or two short sentences."
+    """What the model is told before every talk."""
+    max_tokens: int = Field(default=160, ge=1, le=8192)
+    """Longest answer."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0: always the likeliest answer; higher: more varied."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Share of the probability that is sampled from, at a temperature above 0."""
+    forget_after_s: float = Field(default=300.0, gt=0)
+    """Silence after which a talk begins afresh."""
+
+
+def specs(settings: ConversationSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+    talks = Talks(settings.forget_after_s)
+    policy = TurnPolicy(
+        system_prompt=settings.system_prompt,
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+    )
+    return [
+        ServiceSpec(
+            name="conversation",
+            make=lambda: ConversationService(policy, talks),
+            drain_within=machine.drain_s,
+            essential=True,
+            answers=(Ask,),
+        )
+    ]
+
+
+PART = Part(name="conversation", settings=ConversationSettings, specs=specs)

@@ -1,0 +1,251 @@
+"""One turn is one coroutine: hear, think, speak, remember."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from services.conversation.clauses import Clauses
+from services.conversation.talks import Talks
+from services.conversation.wake_phrase import strip_wake_phrase
+from services.messages.audio import BYTES_PER_SAMPLE, PlaySound, StopSound
+from services.messages.conversation import (
+    AnswerGrew,
+    Engines,
+    Failed,
+    Latency,
+    Outcome,
+    QuestionHeard,
+    Tokens,
+    TurnFinished,
+    TurnStarted,
+    TurnSummary,
+)
+from services.messages.language import ChatMessage, Complete, CompletionEnd, TextDelta
+from services.messages.speech import Synthesize, Transcript
+from solo.bus import in_turn
+from solo.errors import SoloError
+from solo.supervision import Context
+
+_TOKEN_WITHIN_S = 25.0
+"""Longest wait for the next token: an engine that hangs is noticed in 10 s, and loads again meanwhile."""
+_SOUND_WITHIN_S = 20.0
+_PLAY_WITHIN_S = 60.0
+"""A loudspeaker takes sound at its own pace."""
+
+_APOLOGIES = {
+    "hear": "Sorry, I could not understand you, because speech recognition has failed.",
+    "think": "Sorry, I cannot answer, because the language model has failed.",
+    "speak": "Sorry, I cannot speak, because the voice has failed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPolicy:
+    system_prompt: str
+    max_tokens: int
+    temperature: float
+    top_p: float
+
+
+@dataclass(slots=True)
+class Turn:
+    """What is known of a turn; `answer` makes it happen."""
+
+    ctx: Context
+    policy: TurnPolicy
+    talks: Talks
+    source: str
+    talk: str
+    speak_to: str | None
+    origin: float
+    """Monotonic seconds of the last speech sample, or of the typed question."""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
+    heard: str = ""
+    said: str = ""
+    outcome: Outcome = "cancelled"
+    error: Failed | None = None
+    audio_s: float = 0.0
+    _sample_rate: int = 0
+    _stage: str = "hear"
+    _marks: dict[str, float] = field(default_factory=dict)
+    _engines: dict[str, str] = field(default_factory=dict)
+    _end: CompletionEnd | None = None
+
+    async def answer(
+        self, question: str | Awaitable[Transcript], wake_word: str | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Yields the answer's text as it grows. Never raises a SoloError: a failure is said and recorded."""
+        with in_turn(self.id):
+            self.ctx.publish(TurnStarted(source=self.source))
+            try:
+                self.heard = question if isinstance(question, str) else await self._hear(question, wake_word)
+                if not self.heard:
+                    self.outcome = "no_speech"
+                    return
+                self.ctx.publish(QuestionHeard(source=self.source, text=self.heard))
+                self._stage = "think"
+                async with aclosing(self._think()) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                self.talks.remember(self.talk, self.heard, self.said)
+                self.outcome = "answered"
+            except SoloError as error:
+                await self._fail(error)
+            finally:
+                self.mark("finished")
+                self.ctx.publish(TurnFinished(source=self.source, summary=self.summary()))
+
+    def mark(self, point: str, at: float | None = None) -> None:
+        """Note when a point was reached, the first time it is."""
+        self._marks.setdefault(point, ((time.monotonic() if at is None else at) - self.origin) * 1000)
+
+    def summary(self) -> TurnSummary:
+        end = self._end
+        return TurnSummary(
+            turn_id=self.id,
+            at=self.at,
+            source=self.source,
+            talk=self.talk,
+            heard=self.heard,
+            said=self.said.strip(),
+            outcome=self.outcome,
+            error=self.error,
+            latency_ms=Latency(**{name: round(ms, 1) for name, ms in self._marks.items()}),
+            tokens=None
+            if end is None
+            else Tokens(
+                prompt=end.prompt_tokens,
+                cached=end.cached_tokens,
+                completion=end.completion_tokens,
+                per_second=round(end.completion_tokens / end.decode_s, 1) if end.decode_s > 0 else None,
+            ),
+            engines=Engines(**self._engines),
+            receipt=end.receipt if end is not None else None,
+            audio_s=round(self.audio_s, 3),
+        )
+
+    async def _hear(self, transcript: Awaitable[Transcript], wake_word: str | None) -> str:
+        found = await transcript
+        self.mark("transcript")
+        self._engines["stt"] = found.engine
+        return strip_wake_phrase(found.text, wake_word) if wake_word else found.text
+
+    async def _think(self) -> AsyncGenerator[str, None]:
+        """The model's answer; a model that dies in the middle goes on, once, behind what it has said."""
+        clauses = Clauses()
+        messages = prompt(self.policy.system_prompt, self.talks, self.talk, self.heard)
+        for last_try in (False, True):
+            try:
+                async with self.ctx.stream(self._question(messages), within=_TOKEN_WITHIN_S) as parts:
+                    async for part in parts:
+                        if isinstance(part, CompletionEnd):
+                            self._end = part
+                            self._engines["llm"] = part.engine
+                            continue
+                        delta = self._grow(part)
+                        yield delta
+                        await self._speak(clauses.feed(delta))
+                break
+            except SoloError as error:
+                if last_try or not error.retryable or self._stage != "think":
+                    raise
+                self.ctx.log.warning("asking the model again", turn_id=self.id, error=error.line())
+        await self._speak(clauses.flush())
+        await self._end_speech()
+
+    def _question(self, messages: tuple[ChatMessage, ...]) -> Complete:
+        policy = self.policy
+        return Complete(
+            messages=messages,
+            prefix=self.said,
+            max_tokens=policy.max_tokens,
+            temperature=policy.temperature,
+            top_p=policy.top_p,
+        )
+
+    def _grow(self, part: TextDelta) -> str:
+        self.mark("first_token")
+        self.said += part.text
+        self.ctx.publish(AnswerGrew(source=self.source, delta=part.text))
+        return part.text
+
+    async def _speak(self, clauses: list[str]) -> None:
+        if self.speak_to is None:
+            return
+        self._stage = "speak"
+        for clause in clauses:
+            await self._say(clause)
+        self._stage = "think"
+
+    async def _say(self, clause: str) -> None:
+        """One clause; a voice that dies says it again, without the pieces already played."""
+        assert self.speak_to is not None
+        played = 0
+        for last_try in (False, True):
+            try:
+                async with self.ctx.stream(Synthesize(text=clause), within=_SOUND_WITHIN_S) as sounds:
+                    index = 0
+                    async for sound in sounds:
+                        index += 1
+                        if index <= played:
+                            continue
+                        self.mark("first_audio")
+                        self._engines["tts"] = sound.engine
+                        await self.ctx.request(
+                            PlaySound(source=self.speak_to, pcm=sound.pcm, sample_rate=sound.sample_rate),
+                            within=_PLAY_WITHIN_S,
+                        )
+                        self.mark("voice_to_voice")
+                        self._sample_rate = sound.sample_rate
+                        played += 1
+                        self.audio_s += len(sound.pcm) / BYTES_PER_SAMPLE / sound.sample_rate
+                return
+            except SoloError as error:
+                if last_try or not error.retryable:
+                    raise
+                self.ctx.log.warning("saying it again", turn_id=self.id, error=error.line())
+
+    async def _fail(self, error: SoloError) -> None:
+        """Say what failed, in a fixed sentence, and record it by its name."""
+        self.outcome = "failed"
+        self.error = Failed(code=error.code, message=error.message)
+        self.ctx.log.warning("turn failed", turn_id=self.id, stage=self._stage, code=error.code, error=error.line())
+        if self.speak_to is not None and self._stage != "speak":
+            try:
+                await self._say(_APOLOGIES[self._stage])
+                await self._end_speech()
+            except SoloError as second:
+                self.ctx.log.warning("could not say so", turn_id=self.id, code=second.code)
+
+    async def _end_speech(self) -> None:
+        """Tell the source that it has everything."""
+        if self.speak_to is not None and self._sample_rate:
+            last = PlaySound(source=self.speak_to, pcm=b"", sample_rate=self._sample_rate, last=True)
+            await self.ctx.request(last, within=_PLAY_WITHIN_S)
+
+    async def be_silent(self) -> None:
+        """After a cancellation: what has not been played is not played any more."""
+        if self.speak_to is not None:
+            with in_turn(self.id):
+                await self.ctx.request(StopSound(source=self.speak_to), within=2.0)
+
+
+def prompt(system_prompt: str, talks: Talks, talk: str, question: str | None) -> tuple[ChatMessage, ...]:
+    """System prompt, history, question: the stable part first, so that it stays in the model's cache."""
+    system = ChatMessage(role="system", content=system_prompt)
+    asked = () if question is None else (ChatMessage(role="user", content=question),)
+    return (system, *talks.history(talk), *asked)
+
+
+async def exhaust(deltas: AsyncGenerator[str, None]) -> None:
+    """Run a turn that nobody reads along."""
+    async with aclosing(deltas):
+        async for _ in deltas:
+            await asyncio.sleep(0)

@@ -1,0 +1,166 @@
+"""Sound on its way in and out. Everywhere inside Solo: s16le, mono; 16 kHz on the way in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from solo.bus import Event, Request, StreamRequest
+
+SAMPLE_RATE = 16_000
+"""Hz of everything that is heard."""
+BYTES_PER_SAMPLE = 2
+FRAME_SAMPLES = SAMPLE_RATE // 50
+"""20 ms: the size in which microphones and doors deliver."""
+
+
+class SoundCaptured(Event):
+    """A source delivered the next piece of its sound."""
+
+    source: str
+    """Name of a source opened with `Attach`."""
+    pcm: bytes
+    """s16le mono 16 kHz, usually 20 ms."""
+
+
+class SoundEnded(Event):
+    """A source has no more sound (the end of a file, a released push-to-talk button)."""
+
+    source: str
+
+
+class SoundHeard(Event):
+    """Continuous sound of a source that waits for its wake word, for whoever listens for one."""
+
+    source: str
+    pcm: bytes
+    """s16le mono 16 kHz, about 80 ms."""
+    start: int
+    """Index of its first sample, counted from the source's first."""
+
+
+class WakeWordHeard(Event):
+    source: str
+    word: str
+    """The wake word's id, such as `okay_nabu`."""
+    at: int
+    """Index of the sample at which it was recognised, counted from the source's first."""
+
+
+class SpeechStarted(Event):
+    source: str
+    talk: str
+
+
+class UtterancePaused(Event):
+    """The speaker may have finished: what was said so far, for work inside the silence."""
+
+    source: str
+    utterance: str
+    """Id of the utterance; the same in `UtteranceHeard`."""
+    pause: int
+    """Counts the pauses of one utterance from 1."""
+    pcm: bytes
+    """As in `UtteranceHeard`."""
+    wake_word: str | None
+
+
+class UtteranceHeard(Event):
+    """A speaker has finished."""
+
+    source: str
+    utterance: str
+    pause: int
+    """The last pause announced, when nothing was said since; 0 when there was none."""
+    pcm: bytes
+    """s16le mono 16 kHz, cut to the speech; after a wake word it begins before that word."""
+    wake_word: str | None
+    speech_end: float
+    """Monotonic seconds at which the last speech sample arrived."""
+    talk: str
+    """Whose history the question belongs to."""
+    decided: float
+    """Monotonic seconds at which the end of speech was certain."""
+
+
+class NothingHeard(Event):
+    """A source was listened to in vain."""
+
+    source: str
+    reason: Literal["no_wake", "no_speech"]
+
+
+class SourceClosed(Event):
+    """A source is gone; what is done for it may stop."""
+
+    source: str
+
+
+class SoundOut(BaseModel):
+    """A piece of the answer, for the loudspeaker of a source."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pcm: bytes
+    """s16le mono."""
+    sample_rate: int
+    """Hz."""
+    turn_id: str | None
+    last: bool
+    """Nothing follows: the answer has been spoken (`pcm` is empty then)."""
+
+
+class Attach(StreamRequest[SoundOut]):
+    """Be a source: `SoundCaptured` of this name is listened to, and the answers come back here.
+
+    Leaving the stream closes the source.
+    """
+
+    source: str
+    """Unique among the sources attached."""
+    wake: bool
+    """True: listen only after a wake word, again and again. False: listen at once, to one utterance."""
+    talk: str = "default"
+    """Whose history its questions belong to."""
+
+
+class PlaySound(Request[None]):
+    """Play this on a source's loudspeaker; answered when the source has taken it, at the pace of its playback."""
+
+    source: str
+    pcm: bytes
+    sample_rate: int
+    last: bool = False
+    """The answer ends here."""
+
+
+class StopSound(Request[None]):
+    """Be silent at once: forget what has not been played yet."""
+
+    source: str
+
+
+class PlaybackStopped(Event):
+    """What was sent for this turn is not to be played any further."""
+
+    source: str
+    stopped_turn: str | None
+
+
+class SourceState(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    state: Literal["waiting for wake word", "listening", "hearing speech", "answering", "closed"]
+    wake: bool
+    heard_s: float
+    """Seconds of sound so far."""
+    dropped: int
+    """Pieces of sound lost because nobody took them in time."""
+
+
+class DescribeSources(Request[tuple[SourceState, ...]]):
+    """Which sources are attached, and what are they doing?"""
+
+    idempotent = True

@@ -1,0 +1,55 @@
+"""Speech to text: settings and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.messages.speech import Transcribe
+from services.stt.service import STTService
+from solo.isolation.process import EngineSpec
+from solo.settings import MachineSettings
+from solo.supervision import Part, ServiceSpec
+
+_ADAPTERS = {
+    "faster-whisper": "services.stt.adapters.faster_whisper:FasterWhisper",
+    "fake": "services.stt.adapters.fake:FakeSTT",
+}
+
+
+class STTSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["faster-whisper", "fake"] = "faster-whisper"
+    """Which engine transcribes."""
+    model: Path | None = None
+    """Directory of a CTranslate2 Whisper model; unset: the packaged tiny.en."""
+    language: str | None = None
+    """ISO 639-1, such as `de`; unset: detected, where the model knows several."""
+    threads: int = Field(default=2, ge=1, le=64)
+    """CPU threads of the engine."""
+    memory_mb: int = Field(default=3072, ge=256)
+    """Private memory after which the engine's process fails, alone."""
+
+
+def specs(settings: STTSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+    options: dict[str, object] = {}
+    if settings.engine != "fake":
+        options = {
+            "model": str(settings.model) if settings.model else None,
+            "language": settings.language,
+            "threads": settings.threads,
+        }
+    engine = EngineSpec(
+        adapter=_ADAPTERS[settings.engine],
+        options=options,
+        threads=settings.threads,
+        memory_limit=settings.memory_mb * 1024**2,
+    )
+    return [ServiceSpec(name="stt", make=lambda: STTService(engine), ready_within=60, answers=(Transcribe,))]
+
+
+PART = Part(name="stt", settings=STTSettings, specs=specs)

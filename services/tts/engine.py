@@ -1,0 +1,24 @@
+"""The port of text-to-speech engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from solo.isolation.call import Call
+
+
+class TTSEngine(Protocol):
+    """Constructor options: `voice` (path of the model; None = the packaged one), `threads`, `speed`."""
+
+    def load(self) -> dict[str, Any]:
+        """Load and warm up. Returns also `sample_rate` (Hz). Raises `ModelMissing` or `ModelCorrupt`."""
+        ...
+
+    def synthesize(self, call: Call, text: str) -> Iterator[bytes]:
+        """Speak one clause or sentence: pieces of s16le mono sound at the engine's sample rate.
+
+        The leading near-silence of the first piece is cut, so that its first samples can be heard. Text
+        with nothing to say (empty, punctuation) yields nothing.
+        """
+        ...

@@ -1,0 +1,55 @@
+"""Text to speech: settings and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.messages.speech import Synthesize
+from services.tts.service import TTSService
+from solo.isolation.process import EngineSpec
+from solo.settings import MachineSettings
+from solo.supervision import Part, ServiceSpec
+
+_ADAPTERS = {
+    "piper": "services.tts.adapters.piper:Piper",
+    "fake": "services.tts.adapters.fake:FakeTTS",
+}
+
+
+class TTSSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["piper", "fake"] = "piper"
+    """Which engine speaks."""
+    voice: Path | None = None
+    """A Piper voice (`.onnx`, with its `.onnx.json` beside it); unset: the packaged en_US-joe-medium."""
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    """1 is the voice's own pace, 2 twice as fast."""
+    threads: int = Field(default=1, ge=1, le=64)
+    """CPU threads of the engine."""
+    memory_mb: int = Field(default=2048, ge=256)
+    """Private memory after which the engine's process fails, alone."""
+
+
+def specs(settings: TTSSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+    options: dict[str, object] = {}
+    if settings.engine != "fake":
+        options = {
+            "voice": str(settings.voice) if settings.voice else None,
+            "speed": settings.speed,
+            "threads": settings.threads,
+        }
+    engine = EngineSpec(
+        adapter=_ADAPTERS[settings.engine],
+        options=options,
+        threads=settings.threads,
+        memory_limit=settings.memory_mb * 1024**2,
+    )
+    return [ServiceSpec(name="tts", make=lambda: TTSService(engine), ready_within=60, answers=(Synthesize,))]
+
+
+PART = Part(name="tts", settings=TTSSettings, specs=specs)

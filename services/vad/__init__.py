@@ -1,0 +1,1 @@
+"""Voice activity: which sound is speech."""

@@ -1,0 +1,53 @@
+"""The wake word: settings and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from services.wake.service import WakeService
+from solo.isolation.process import EngineSpec
+from solo.settings import MachineSettings
+from solo.supervision import Part, ServiceSpec
+
+_ADAPTERS = {
+    "microwakeword": "services.wake.adapters.microwakeword:MicroWakeWord",
+    "openwakeword": "services.wake.adapters.openwakeword:OpenWakeWord",
+    "porcupine": "services.wake.adapters.porcupine:Porcupine",
+    "fake": "services.wake.adapters.fake:FakeWake",
+}
+
+
+class WakeSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["microwakeword", "openwakeword", "porcupine", "fake"] = "microwakeword"
+    """Which engine listens for the wake word."""
+    words: tuple[str, ...] = ()
+    """Wake words by id, such as `["hey_jarvis"]`; empty: all that come with the engine."""
+    sensitivity: float = Field(default=0.5, ge=0, le=1)
+    """Higher wakes more easily, also by mistake."""
+    access_key: SecretStr | None = None
+    """Picovoice's key, for porcupine only."""
+
+
+def specs(settings: WakeSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+    options: dict[str, object] = {}
+    if settings.engine != "fake":
+        options = {"words": list(settings.words) or None, "sensitivity": settings.sensitivity}
+    if settings.engine == "porcupine":
+        options["access_key"] = settings.access_key.get_secret_value() if settings.access_key else None
+    engine = EngineSpec(
+        adapter=_ADAPTERS[settings.engine],
+        options=options,
+        threads=1,
+        memory_limit=512 * 1024**2,
+        # Porcupine 4 checks its key with its maker; the others need nobody.
+        no_network=settings.engine != "porcupine",
+    )
+    return [ServiceSpec(name="wake", make=lambda: WakeService(engine))]
+
+
+PART = Part(name="wake", settings=WakeSettings, specs=specs)

@@ -1,0 +1,164 @@
+"""Requests and streams: finding the handler, running it in its service, carrying the answer back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+from solo.bus.context import current_cause, deadline_after, until
+from solo.bus.errors import Busy, HandlerCrashed, HandlerStopped
+from solo.bus.message import Message
+from solo.errors import SoloError
+
+R = TypeVar("R")
+
+Answer = Callable[[Any], Awaitable[Any]]
+StreamAnswer = Callable[[Any], AsyncGenerator[Any, None]]
+
+STREAM_AHEAD = 16
+"""Items a producer may be ahead of its consumer."""
+
+
+class Handler:
+    """One service's answer to one kind of question. Its work runs in the service's own task group."""
+
+    def __init__(
+        self, owner: str, kind: type[Message], answer: Answer | StreamAnswer, tasks: asyncio.TaskGroup, limit: int
+    ) -> None:
+        self.owner = owner
+        self.kind = kind
+        self.limit = limit
+        self.withdrawn = asyncio.Event()
+        self.suspect = False
+        """It has just failed with an error that a restart cures, so it is probably about to be withdrawn."""
+        self._answer = answer
+        self._tasks = tasks
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._running)
+
+    async def ask(self, question: Message) -> Any:
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        task = self._start(self._reply(question, reply), question)
+        try:
+            return await reply
+        finally:
+            # The asker is served or has left: nothing goes on working for it.
+            task.cancel()
+
+    def open_stream(self, question: Message) -> Stream[Any]:
+        stream: Stream[Any] = Stream(type(question).__name__)
+        stream.producer = self._start(self._produce(question, stream), question)
+        return stream
+
+    async def drained(self) -> None:
+        """Returns when what is in flight has been answered (new questions are refused by then)."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
+    def _start(self, work: Any, question: Message) -> asyncio.Task[None]:
+        if len(self._running) >= self.limit:
+            work.close()
+            raise Busy(f"{self.owner} already has {self.limit} requests of kind {self.kind.__name__} under way")
+        token = current_cause.set(question.id)
+        try:
+            task = self._tasks.create_task(work, name=f"{self.owner}: {self.kind.__name__}")
+        finally:
+            current_cause.reset(token)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _reply(self, question: Message, reply: asyncio.Future[Any]) -> None:
+        try:
+            answer = await self._answer(question)  # type: ignore[misc]
+        except SoloError as error:
+            self.suspect |= error.retryable
+            _settle(reply, error)
+        except asyncio.CancelledError:
+            _settle(reply, HandlerStopped(f"{self.owner} stopped while it answered {self.kind.__name__}"))
+            raise
+        except BaseException as error:
+            _settle(reply, self._crashed(error))
+            raise
+        else:
+            if not reply.done():
+                reply.set_result(answer)
+
+    async def _produce(self, question: Message, stream: Stream[Any]) -> None:
+        try:
+            async with aclosing(self._answer(question)) as answers:  # type: ignore[type-var]
+                async for item in answers:  # type: ignore[union-attr]
+                    await stream.put(item)
+        except SoloError as error:
+            self.suspect |= error.retryable
+            stream.end(error)
+        except asyncio.CancelledError:
+            stream.end(HandlerStopped(f"{self.owner} stopped while it answered {self.kind.__name__}"))
+            raise
+        except BaseException as error:
+            stream.end(self._crashed(error))
+            raise
+        else:
+            stream.end(None)
+
+    def _crashed(self, error: BaseException) -> HandlerCrashed:
+        return HandlerCrashed(f"{self.owner} crashed while it answered {self.kind.__name__}: {error!r}")
+
+
+class Stream(Generic[R]):
+    """The consumer's end of a stream of answers; iterate it."""
+
+    def __init__(self, what: str) -> None:
+        self.producer: asyncio.Task[None] | None = None
+        self.within = 0.0
+        self._what = what
+        self._items: deque[R] = deque()
+        self._ended = False
+        self._error: SoloError | None = None
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def put(self, item: R) -> None:
+        await self._room.wait()
+        self._items.append(item)
+        self._changed.set()
+        if len(self._items) >= STREAM_AHEAD:
+            self._room.clear()
+
+    def end(self, error: SoloError | None) -> None:
+        self._ended = True
+        self._error = error
+        self._changed.set()
+
+    def leave(self) -> None:
+        if self.producer is not None:
+            self.producer.cancel()
+
+    def __aiter__(self) -> AsyncIterator[R]:
+        return self
+
+    async def __anext__(self) -> R:
+        if not self._items and not self._ended:
+            self._changed.clear()
+            async with until(deadline_after(self.within), f"the next part of {self._what}"):
+                await self._changed.wait()
+        if self._items:
+            self._room.set()
+            return self._items.popleft()
+        if self._error is not None:
+            raise self._error
+        raise StopAsyncIteration
+
+
+def _settle(reply: asyncio.Future[Any], error: SoloError) -> None:
+    if not reply.done():
+        reply.set_exception(error)
+        # An asker that has left never looks; that is not worth a warning.
+        reply.exception()

@@ -1,0 +1,118 @@
+"""The commands: thin, each speaks HTTP to the daemon; `solo run` is the daemon."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from solo.cli.exits import Exit
+from solo.errors import SoloError
+
+APP = "services.app:tree"
+"""The tree that `solo run` runs."""
+
+app = typer.Typer(
+    name="solo",
+    help="Solo, an assistant that lives on this machine. Exit codes: 0 done, 1 failed, 2 bad input or setting, "
+    "3 no daemon, 4 nothing heard.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Port = Annotated[
+    int | None, typer.Option(help="TCP port on loopback (also SOLO_PORT); 0 takes a free one.", min=0, max=65535)
+]
+
+
+@app.command()
+def run(
+    audio: Annotated[str | None, typer.Option(help="device, none, or wav:PATH (a file heard as if spoken).")] = None,
+    port: Port = None,
+    self_test: Annotated[bool, typer.Option(help="Ask one recorded question when everything is ready.")] = True,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Start the dashboard as well.")] = False,
+) -> None:
+    """Run the daemon until it is stopped."""
+    from solo.cli import run as command
+
+    raise typer.Exit(command.run(APP, audio=audio, port=port, self_test=self_test, dashboard=dashboard))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """How is the daemon, and each of its services?"""
+    from solo.cli import status as command
+
+    raise typer.Exit(command.status(as_json=as_json))
+
+
+@app.command()
+def ask(
+    text: Annotated[str | None, typer.Argument(help="The question.")] = None,
+    wav: Annotated[Path | None, typer.Option(help="A spoken question, fed in real time as a microphone would.")] = None,
+    wake: Annotated[bool, typer.Option("--wake", help="The question follows the wake word in the file.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the spoken answer to this WAV file.")] = None,
+    talk: Annotated[str, typer.Option(help="Whose history the question belongs to.")] = "default",
+    standalone: Annotated[bool, typer.Option("--standalone", help="Run a daemon for just this call.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask one question, typed or spoken."""
+    from solo.cli import ask as command
+
+    question = command.Question(text, wav, wake, out, talk, as_json, standalone)
+    raise typer.Exit(command.ask(question))
+
+
+@app.command()
+def stop(as_json: AsJson = False) -> None:
+    """Stop the daemon: what is under way is finished first."""
+    from solo.cli import status as command
+
+    raise typer.Exit(command.stop(as_json=as_json))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the machine, the settings and the daemon."""
+    from solo.cli import status as command
+
+    raise typer.Exit(command.doctor(APP, as_json=as_json))
+
+
+@app.command()
+def dashboard(
+    port: Annotated[int, typer.Option(help="TCP port of the page on loopback.", min=1, max=65535)] = 8701,
+) -> None:
+    """Serve the dashboard page (a process of its own; it needs no running daemon)."""
+    from solo.cli.dashboard import command_line
+
+    line = command_line(port)
+    raise typer.Exit(subprocess.call(line))
+
+
+def main() -> None:
+    """Every failure that has a name is one line; with --json it is an object on stdout as well."""
+    try:
+        app()
+    except SoloError as error:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"error": error.to_wire()}) + "\n")
+        sys.stderr.write(error.line() + "\n")
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _exit_code(error: SoloError) -> int:
+    codes: dict[str, Any] = {"cli.no_daemon": Exit.NO_DAEMON, "cli.standalone_failed": Exit.NO_DAEMON}
+    kind = error.code.partition(".")[0]
+    if kind in {"settings", "state", "sound", "ask", "api", "audio"}:
+        return int(Exit.BAD_INPUT)
+    return int(codes.get(error.code, Exit.FAILED))

@@ -1,0 +1,28 @@
+"""How the dashboard's process is started."""
+
+from __future__ import annotations
+
+import sys
+from importlib import util
+from pathlib import Path
+
+
+def command_line(port: int) -> list[str]:
+    """Streamlit on loopback, quiet, telling nobody; state directory and port of the daemon come by the environment."""
+    found = util.find_spec("dashboard")
+    assert found is not None and found.origin is not None
+    page = Path(found.origin).with_name("app.py")
+    options = {
+        "server.port": str(port),
+        "server.address": "127.0.0.1",
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.runOnSave": "false",
+        "browser.gatherUsageStats": "false",
+        "browser.serverAddress": "127.0.0.1",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "logger.level": "warning",
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return [sys.executable, "-m", "streamlit", "run", str(page), *flags]

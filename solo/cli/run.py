@@ -1,0 +1,45 @@
+"""`solo run`: the daemon in this process, with its first-start table and, if wanted, the dashboard beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from solo import run as runner
+from solo.cli.dashboard import command_line
+from solo.cli.startup import companion
+from solo.isolation.command import CommandService
+from solo.supervision import ServiceSpec, Tree
+
+_DASHBOARD_PORT = 8701
+
+
+def run(app: str, *, audio: str | None, port: int | None, self_test: bool, dashboard: bool) -> int:
+    flags: dict[str, Any] = {}
+    if audio is not None:
+        flags["audio"] = {"input": audio}
+    if port is not None:
+        flags["port"] = port
+    tree = runner.load_tree(app, flags)
+    if dashboard:
+        tree = _with_dashboard(tree)
+    return runner.run(tree, companion(tree.machine, self_test=self_test))
+
+
+def _with_dashboard(tree: Tree) -> Tree:
+    """The page as one more supervised child: it comes back when it dies, and goes when Solo goes."""
+    environment = {"SOLO_STATE_DIR": str(tree.machine.state_dir), "SOLO_PORT": ""}
+    if tree.machine.port:
+        environment["SOLO_PORT"] = str(tree.machine.port)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SOLO_")}  # noqa: TID251
+    environment = {**kept, **{name: value for name, value in environment.items() if value}}
+
+    def build() -> Sequence[ServiceSpec]:
+        def make() -> CommandService:
+            return CommandService("dashboard", command_line(_DASHBOARD_PORT), environment, port=_DASHBOARD_PORT)
+
+        return [*tree.build(), ServiceSpec(name="dashboard", make=make, ready_within=60)]
+
+    return replace(tree, build=build)

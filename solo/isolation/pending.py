@@ -1,0 +1,72 @@
+"""One question to an engine that has not been answered yet, on the daemon's side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, ClassVar
+
+from solo.errors import SoloError
+from solo.isolation.frames import Frame
+
+CREDIT = 32
+"""Items an engine may send ahead of its consumer."""
+
+
+class Pending:
+    END: ClassVar[object] = object()
+
+    def __init__(self, id: int, key: str, within: float) -> None:
+        self.id = id
+        self.key = key
+        self.within = within
+        self.ended = False
+        self._items: deque[Any] = deque()
+        self._value: Any = None
+        self._error: SoloError | None = None
+        self._changed = asyncio.Event()
+        self._taken = 0
+
+    def take(self, frame: Frame) -> None:
+        if frame["kind"] == "item":
+            self._items.append(frame["value"])
+        elif frame["kind"] == "done":
+            self._value = frame["value"]
+            self.ended = True
+        else:
+            self._error = SoloError.from_wire(frame)
+            self.ended = True
+        self._changed.set()
+
+    def fail(self, error: SoloError) -> None:
+        self._error = error
+        self.ended = True
+        self._changed.set()
+
+    async def result(self) -> Any:
+        await self._until_changed(lambda: self.ended)
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    async def next(self) -> Any:
+        """The next item, or `END`. Items that came before an error are handed out before it is raised."""
+        await self._until_changed(lambda: bool(self._items) or self.ended)
+        if self._items:
+            return self._items.popleft()
+        if self._error is not None:
+            raise self._error
+        return self.END
+
+    def taken(self) -> int:
+        """Credit to give back to the engine, in lots of half of it; 0 in between."""
+        self._taken += 1
+        if self._taken < CREDIT // 2 or self.ended:
+            return 0
+        lot, self._taken = self._taken, 0
+        return lot
+
+    async def _until_changed(self, condition: Any) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()

@@ -1,0 +1,68 @@
+"""What the keeper is told of a service: data only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from solo.settings import MachineSettings
+from solo.supervision.service import Service
+
+
+class Restart(StrEnum):
+    ALWAYS = "always"
+    """Also when it returned by itself."""
+    ON_FAILURE = "on failure"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """More crashes than this within the period is too many."""
+
+    crashes: int = 5
+    within_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    name: str
+    make: Callable[[], Service]
+    """Makes a fresh service for every start, so that no state survives a crash."""
+    ready_within: float = 30.0
+    """Seconds from start to `ctx.ready()`; longer counts as a crash."""
+    drain_within: float = 5.0
+    """Seconds from being asked to stop to being cancelled."""
+    restart: Restart = Restart.ALWAYS
+    essential: bool = False
+    """True: crashing too often stops Solo with exit code 1. False: Solo goes on, degraded, and keeps trying."""
+    intensity: Intensity = Intensity()
+    healthy_after: float = 2.0
+    """Seconds of readiness after which the next crash counts as the first in a row for the back-off."""
+    holds: tuple[str, ...] = ()
+    """Services it holds something of: it starts when they are ready and is restarted with them (rest-for-one)."""
+    answers: tuple[type[Any], ...] = ()
+    """Kinds of questions that nobody answers any more once it has stopped for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One folder of `services/`: its settings section and the services it contributes."""
+
+    name: str
+    settings: type[BaseModel] | None
+    specs: Callable[[Any, MachineSettings], Sequence[ServiceSpec]]
+    """Called with the part's own settings section (None without one) and those of the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What the runner runs."""
+
+    machine: MachineSettings
+    build: Callable[[], Sequence[ServiceSpec]]
+    """Called once the state directory is locked: specs may open sockets and files."""
