@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from dashboard.status import Status
 
 DEFAULT_PORT = 8700
-# Loopback answers in milliseconds; a daemon that needs longer is in trouble, and the page must say so within one refresh.
+# Loopback answers in milliseconds; a daemon that needs longer is in trouble, and one refresh is enough to say so.
 TIMEOUT = httpx.Timeout(1.5, connect=0.5)
 
 Kind = Literal["unreachable", "slow", "no_key", "key_refused", "misfit"]
@@ -55,10 +55,12 @@ class Place:
 class Client:
     """One per process, safe to share between threads: it keeps its connection open between refreshes."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._environ = environ
         # trust_env off: a proxy or a .netrc of the environment must never see the owner key.
-        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False)
+        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False, transport=transport)
 
     def fetch(self) -> Status | Down:
         """The daemon's status now, or why there is none; raises nothing for anything the daemon or the disk does."""

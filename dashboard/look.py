@@ -32,7 +32,8 @@ DAEMON = "#94a3b8"
 ENGINE = "#3b82f6"
 
 # Drawn here, since Streamlit fetches its named page icons from a foreign server.
-ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#0f766e"/>
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+<rect width="32" height="32" rx="8" fill="#0f766e"/>
 <path d="M8 13v6M13 9v14M18 6v20M23 12v8" stroke="#fff" stroke-width="2.6" stroke-linecap="round"/></svg>"""
 
 # Constant: nothing of the daemon's goes in here. Streamlit fades what a running refresh has not reached yet; every two

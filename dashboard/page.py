@@ -1,4 +1,4 @@
-"""The page itself: asks every two seconds, draws what it gets, and keeps the last known state in sight while there is none."""
+"""The page: asks every two seconds, draws the answer, and keeps the last one in sight while there is none."""
 
 from __future__ import annotations
 

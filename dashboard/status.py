@@ -1,4 +1,4 @@
-"""What `GET /status` answers, as types: the page reads attributes, and an unknown shape is found here and nowhere else."""
+"""What `GET /status` answers, as types: an answer of another shape is found here and nowhere else."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Bus(_Part):
 
 
 class Latency(_Part):
-    """Milliseconds from the last speech sample (typed text: from the request); each is cumulative, None when not reached."""
+    """Milliseconds from the last speech sample (typed text: from the request), cumulative; None when not reached."""
 
     end_of_turn: float | None = None
     transcript: float | None = None

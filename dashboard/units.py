@@ -65,7 +65,7 @@ def clock(then: datetime, now: datetime) -> str:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """How long ago, coarsely, so that the text does not change at every refresh: `just now`, `40 s ago`, `2 min ago`."""
+    """How long ago, so coarsely that few refreshes change it: `just now`, `40 s ago`, `2 min ago`."""
     seconds = (now - then).total_seconds()
     if seconds < 10:
         return "just now"

@@ -1,4 +1,4 @@
-"""Draws the parts of the page from a status; text of the daemon's goes through `st.text` or `literal`, never as Markdown."""
+"""Draws the parts of the page; the daemon's text goes through `st.text` or `literal`, never as Markdown."""
 
 from __future__ import annotations
 

@@ -128,10 +128,14 @@ class Bus:
             self._expected[handler.kind].clear()
         handler.withdrawn.set()
 
+    def expect(self, kind: type[Message]) -> None:
+        """Somebody will answer this kind: askers wait for the first start as they do for a restart."""
+        self._expected.setdefault(kind, asyncio.Event())
+
     def forget(self, kind: type[Message]) -> None:
         """Nobody will answer this kind again: askers hear so at once instead of waiting for a restart."""
-        if kind not in self._handlers:
-            self._expected.pop(kind, None)
+        if kind not in self._handlers and (expected := self._expected.pop(kind, None)) is not None:
+            expected.set()  # those who wait look again
 
     async def _handler(self, question: Message) -> Handler:
         kind = type(question)

@@ -35,6 +35,8 @@ class Supervisor:
             for held in spec.holds:
                 if held not in names[: names.index(spec.name)]:
                     raise ValueError(f"{spec.name} holds {held}, which is not listed before it")
+        for kind in {kind for spec in specs for kind in spec.answers}:
+            bus.expect(kind)
         self._changed = on_change or (lambda: None)
         rng = rng or random.Random()
         self._children = [Child(spec, bus, rng=rng, on_change=self._on_change) for spec in specs]

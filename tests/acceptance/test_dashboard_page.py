@@ -22,6 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "tests" / "unit" / "dashboard" / "status.json"
 KEY = "a-key-for-this-test"

@@ -26,6 +26,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # numpy's own pool, which no engine here uses
         )
         try:
             self.info: dict[str, Any] = self._ask((adapter, options))

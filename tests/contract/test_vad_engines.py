@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -119,7 +120,7 @@ class TestVADEngine:
     def test_a_cancelled_call_ends_early(self, engine: Child, session: str) -> None:
         assert engine("feed", session, silence(1), cancelled=True) == []
 
-    def test_it_keeps_to_its_threads(self, engine: Child, session: str) -> None:
-        before = engine.threads()
+    @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+    def test_it_keeps_to_one_thread(self, engine: Child, session: str) -> None:
         engine("feed", session, noise(1, -30))
-        assert engine.threads() == before
+        assert engine.threads() == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -146,6 +147,8 @@ class TestWakeEngine:
         word, *_ = case.words
         pcm = LEAD + case.sound(word) + TAIL
         names = [f"s{n}" for n in range(17)]
+        [(_, fresh)] = hear(engine, names[0], pcm)
+        engine("close", names[0])
         for name in names[:16]:
             engine("feed", name, silence(1))
         engine("feed", names[0], silence(1))
@@ -153,7 +156,7 @@ class TestWakeEngine:
         [(_, kept)] = hear(engine, names[0], pcm)
         [(_, gone)] = hear(engine, names[1], pcm)
         assert kept > 2 * RATE
-        assert gone < len(pcm) // 2
+        assert gone == fresh
         for name in names:
             engine("close", name)
 
@@ -204,10 +207,10 @@ class TestWakeEngine:
             Child(case.adapter, **case.options, sensitivity=sensitivity)
         assert refused.value.hint
 
-    def test_it_keeps_to_its_threads(self, case: Case, engine: Child, session: str) -> None:
-        before = engine.threads()
+    @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+    def test_it_keeps_to_one_thread(self, engine: Child, session: str) -> None:
         engine("feed", session, noise(3, -30))
-        assert engine.threads() == before
+        assert engine.threads() == 1
 
 
 class TestThreshold:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,6 @@ class FasterWhisper:
         self._prompts: dict[str, tuple[Any, list[int], list[int]]] = {}
 
     def load(self) -> dict[str, Any]:
-        _prepare_environment(self._threads)
         path = _packaged_model() if self._path is None else Path(self._path)
         _check_files(path)
         from faster_whisper import WhisperModel
@@ -57,7 +55,7 @@ class FasterWhisper:
         except MemoryError:
             raise
         except Exception as error:  # tokenizers raises bare Exception, CTranslate2 RuntimeError and UnicodeError
-            raise ModelCorrupt(f"The speech model in {path} cannot be loaded: {_first_line(error)}", hint=_REPLACE) from error
+            raise ModelCorrupt(f"The model in {path} cannot be loaded: {_first_line(error)}", hint=_REPLACE) from error
         self._check_language()
         self._warm_up()
         name = _PACKAGED if self._path is None else path.name
@@ -173,9 +171,7 @@ class FasterWhisper:
             from faster_whisper.tokenizer import Tokenizer
             from faster_whisper.transcribe import get_suppressed_tokens
 
-            tokenizer = Tokenizer(
-                self._whisper.hf_tokenizer, self._multilingual, task="transcribe", language=language
-            )
+            tokenizer = Tokenizer(self._whisper.hf_tokenizer, self._multilingual, task="transcribe", language=language)
             prompt = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
             self._prompts[language] = (tokenizer, prompt, list(get_suppressed_tokens(tokenizer, [-1])))
         return self._prompts[language]
@@ -215,15 +211,6 @@ class FasterWhisper:
 
 _REPLACE = "Put a Whisper model converted for CTranslate2 there, or leave the model unset for the packaged one."
 _FILES = ("model.bin", "config.json", "tokenizer.json")
-
-
-def _prepare_environment(threads: int) -> None:
-    """What the libraries read once, when they are first imported."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, str(threads))
-    # Threads that wait asleep cost nothing here and leave the cores to the other engines.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def _packaged_model() -> Path:

@@ -84,9 +84,7 @@ def compression_ratio(text: str) -> float:
 def is_runaway(attempt: Attempt) -> bool:
     """Whether the decoder did not find the end, or went round in circles."""
     return (
-        len(attempt.tokens) >= attempt.limit
-        or repeats(attempt.tokens)
-        or compression_ratio(attempt.text) > REPETITIVE
+        len(attempt.tokens) >= attempt.limit or repeats(attempt.tokens) or compression_ratio(attempt.text) > REPETITIVE
     )
 
 

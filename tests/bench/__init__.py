@@ -1,0 +1,1 @@
+"""Measurements: `python -m tests.bench [bus|isolation|startup|idle|voice ...]`; figures and ratios, never verdicts."""

@@ -1,0 +1,66 @@
+"""One daemon with real engines for the whole folder, and the table at the end."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import wave
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import solo.cli
+from tests.daemon import Daemon, daemon
+
+ROUNDS = int(os.environ.get("SOLO_FAULT_ROUNDS", "1"))
+
+
+@dataclass
+class Row:
+    noticed_s: list[float] = field(default_factory=list)
+    recovered_s: list[float] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+
+
+TABLE: dict[tuple[str, str, str], Row] = defaultdict(Row)
+
+
+@pytest.fixture(scope="session")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with daemon(tmp_path_factory.mktemp("victim")) as running:
+        pid = running.pid
+        yield running
+        assert running.process.poll() is None, "the daemon died"
+        assert running.status()["pid"] == pid
+
+
+@pytest.fixture(scope="session")
+def question() -> bytes:
+    """A recorded question: s16le mono 16 kHz."""
+    with wave.open(str(Path(solo.cli.__file__).with_name("selftest.wav"))) as file:
+        return file.readframes(file.getnframes())
+
+
+@pytest.fixture
+def row(request: pytest.FixtureRequest) -> Row:
+    names = request.node.callspec.params
+    return TABLE[(names["engine"], names["fault"].name, request.node.originalname.removeprefix("test_"))]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not TABLE:
+        return
+    terminalreporter.section(f"faults, {ROUNDS} rounds each: median (worst) in seconds")
+    for (engine, fault, moment), row in sorted(TABLE.items()):
+        outcomes = ", ".join(f"{row.outcomes.count(one)} {one}" for one in sorted(set(row.outcomes)))
+        terminalreporter.write_line(
+            f"{engine:5} {fault:8} {moment:12} n={len(row.noticed_s):<3} noticed {_figures(row.noticed_s)}"
+            f"   ready again {_figures(row.recovered_s)}   {outcomes}"
+        )
+
+
+def _figures(values: list[float]) -> str:
+    return f"{statistics.median(values):7.3f} ({max(values):7.3f})" if values else "-"
