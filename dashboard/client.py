@@ -100,13 +100,14 @@ class Client:
 def _place(environ: Mapping[str, str]) -> Place | Down:
     state_dir = environ.get("SOLO_STATE_DIR") or platformdirs.user_state_dir("solo", appauthor=False)
     asked = environ.get("SOLO_PORT", "").strip()
-    if asked and not (re.fullmatch("[0-9]{1,5}", asked) and 0 < int(asked) < 65536):
+    if asked and not (re.fullmatch("[0-9]{1,5}", asked) and int(asked) < 65536):
         return Down(
             "misfit",
             f"SOLO_PORT is {asked[:40]!r}, which is no port.",
-            "Set it to a number from 1 to 65535, or leave it out, then start the dashboard again.",
+            "Set it to a number up to 65535, or leave it out, then start the dashboard again.",
         )
-    return Place(Path(state_dir), int(asked) if asked else None)
+    # Zero let the daemon take any free port: which one it took is in its note.
+    return Place(Path(state_dir), int(asked or 0) or None)
 
 
 def _noted_port(note: Path) -> int | Down:

@@ -54,14 +54,17 @@ CSS = """<style>
 .st-key-services :is(td, th):nth-child(-n+8), .st-key-services :is(td, th):nth-child(-n+8) * { white-space: nowrap; }
 .st-key-services :is(td, th):nth-child(9) { min-width: 16rem; }
 .st-key-header .stMarkdownBadge { font-size: 1rem !important; padding: .15rem .55rem; }
-.st-key-metrics { display: grid; grid-template-columns: 3fr 3fr 2fr 2fr; gap: .75rem; }
+.st-key-metrics { display: grid; grid-template-columns: 3fr 3fr 2fr 2fr; gap: .75rem; align-items: stretch; }
 .st-key-metrics > :nth-child(-n+2) { grid-row: span 2; }
-.st-key-metrics > * { width: auto !important; height: auto !important; min-width: 0; }
+.st-key-metrics > * { display: flex; width: auto !important; height: auto !important; min-width: 0; }
+.st-key-metrics [data-testid="stMetric"] { flex: 1; display: flex; flex-direction: column; height: auto; min-width: 0; }
+.st-key-metrics [data-testid="stMetric"] > :has([data-testid="stMetricChart"]) { margin-top: auto; }
 @media (max-width: 900px) {
   .st-key-metrics { grid-template-columns: 1fr 1fr; }
   .st-key-metrics > :nth-child(-n+2) { grid-row: auto; }
-  .st-key-services :is(td, th):nth-child(n+5):nth-child(-n+7) { display: none; }
+  .st-key-services :is(td, th):nth-child(n+4):nth-child(-n+7) { display: none; }
   .st-key-services :is(td, th):nth-child(3), .st-key-services :is(td, th):nth-child(3) * { white-space: normal; }
+  .st-key-services :is(td, th):nth-child(3) { min-width: 9.5rem; }
 }
 </style>"""
 

@@ -142,7 +142,7 @@ def spec(height: int) -> dict[str, Any]:
                 "field": "end",
                 "type": "quantitative",
                 "title": None,
-                "axis": {"tickCount": 5, "format": ",.0f", "labelExpr": "datum.label + ' ms'"},
+                "axis": {"tickCount": 5, "format": ".0f", "labelExpr": "datum.label + ' ms'"},
                 "scale": {"nice": False, "zero": True},
             },
             "text": {"field": "label", "type": "nominal"},

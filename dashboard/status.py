@@ -74,7 +74,7 @@ class Bus(_Part):
     """Message counts since the daemon started."""
 
     published: int = 0
-    delivered: int = 0
+    delivered: int | None = None
     dropped: int = 0
     mailboxes: tuple[Mailbox, ...] = ()
 

@@ -88,7 +88,7 @@ def memory_spec(height: int) -> dict[str, Any]:
         "field": "mebibytes",
         "type": "quantitative",
         "title": None,
-        "axis": {"tickCount": 4, "format": ",.0f", "labelExpr": "datum.label + ' MiB'"},
+        "axis": {"tickCount": 4, "format": ".0f", "labelExpr": "datum.label + ' MiB'"},
         "scale": {"nice": False, "zero": True},
     }
     bar = {

@@ -15,7 +15,7 @@ from dashboard.tables import drops, loop_note, mailbox_rows, memory_rows, memory
 from dashboard.units import ago, clip, clock, count, literal, milliseconds, rate, size, span
 
 _BAR = 27
-_AROUND_BARS = 96
+_AROUND_BARS = 110
 """Pixels of a chart beside its bars: legend, axis and title."""
 _LONGEST_TEXT = 900
 
@@ -47,7 +47,9 @@ def waterfall(status: Status, now: datetime) -> None:
     st.subheader("Where the time goes", anchor=False)
     rows = chart_rows(status.turns, now)
     if not rows:
-        st.info("No turn to draw yet: say the wake word and ask something.", icon=":material/timeline:")
+        st.info(
+            "No turn to draw yet: say the wake word and ask something, or type `solo ask`.", icon=":material/timeline:"
+        )
         return
     st.caption(
         "Counted from the last sound of speech, or from the request for typed text. Newest on top. "
@@ -82,7 +84,9 @@ def bus(status: Status) -> None:
     boxes = mailbox_rows(status.bus)
     if not boxes:
         return
-    label = f"Message bus: {count(status.bus.published)} published, {count(status.bus.delivered)} delivered"
+    label = f"Message bus: {count(status.bus.published)} published"
+    if status.bus.delivered is not None:
+        label += f", {count(status.bus.delivered)} delivered"
     with st.expander(label, key="bus"):
         st.table(boxes, border="horizontal", hide_index=True, alt="Mailboxes")
 
@@ -92,8 +96,8 @@ def dialogues(turns: Sequence[Turn], now: datetime) -> None:
     st.subheader("Recent dialogues", anchor=False)
     if not turns:
         st.info(
-            "Nothing has been said yet. Say the wake word and a question, or send one through the API; "
-            "it appears here by itself.",
+            "Nothing has been said yet. Say the wake word and a question, or type one in a terminal: "
+            '`solo ask "What time is it?"`. It appears here by itself.',
             icon=":material/forum:",
         )
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -12,6 +13,7 @@ import platformdirs
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -56,6 +58,7 @@ class MachineSettings(BaseSettings):
         nested_model_default_partial_update=True,
     )
     toml: ClassVar[Path | None] = None
+    """The configuration file; `load` finds it in the state directory."""
 
     state_dir: Path = Field(default_factory=default_state_dir)
     """Where Solo keeps its key, its lock and its data."""
@@ -81,10 +84,23 @@ class MachineSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        # A .env file is shared with other programs: only our lines are looked at, and refused when unknown.
+        dotenv_settings.env_vars = {
+            name: value for name, value in dotenv_settings.env_vars.items() if name.upper().startswith(PREFIX)
+        }
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings, dotenv_settings)
         if cls.toml is not None:
             sources = (*sources, TomlConfigSettingsSource(settings_cls, cls.toml))
         return sources
+
+
+class _Where(BaseSettings):
+    """Where the configuration file is has to be known before it is read."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    state_dir: Path = Field(default_factory=default_state_dir)
 
 
 def settings_class(sections: Mapping[str, type[BaseModel]]) -> type[MachineSettings]:
@@ -102,12 +118,17 @@ def load(kind: type[T], flags: Mapping[str, Any] | None = None, *, strict: bool 
         _refuse_unknown(kind)
     elif kind.model_config.get("extra") != "ignore":
         kind = create_model(kind.__name__, __base__=kind, __cls_kwargs__={"extra": "ignore"})
+    flags = dict(flags or {})
     try:
-        return kind(**dict(flags or {}))
+        where = _Where(**{name: value for name, value in flags.items() if name == "state_dir"})
+        if (file := where.state_dir / CONFIG_FILE).is_file():
+            kind = type(kind.__name__, (kind,), {"toml": file, "__module__": kind.__module__})
+        return kind(**flags)
     except ValidationError as error:
         first = error.errors()[0]
-        path = [str(part) for part in first["loc"]]
-        name = variable(path)
+        name = variable([str(part) for part in first["loc"]])
+        if name.startswith(PREFIX * 2):  # an unknown one of .env comes with its prefix
+            name = name.removeprefix(PREFIX)
         if first["type"] == "extra_forbidden":
             raise _unknown(name, kind) from None
         raise SettingsInvalid(

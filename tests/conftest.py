@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from solo.bus import Bus
 from solo.run import _loop_factory
@@ -28,6 +30,19 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("daemon_loop") is not None:
         return {"daemon": _loop_factory() or asyncio.new_event_loop}
     return {"plain": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> Iterator[None]:
+    """One line an event: pytest shows them for a test that fails. Undoes what a test has configured."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    render = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, render], cache_logger_on_first_use=False)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 @pytest.fixture

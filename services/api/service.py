@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+import uvicorn.protocols.http.httptools_impl
+import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401  # loaded now, not inside the running loop
 
 from services.api.guard import Guard
 from services.api.house import House
@@ -26,6 +28,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    def abandon(self) -> None:
+        """After a crash: a listener left open would go on accepting, and its callers would wait for nobody."""
+        for listener in getattr(self, "servers", ()):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+
 
 @dataclass(frozen=True, slots=True)
 class APIService:
@@ -41,6 +52,8 @@ class APIService:
         config = uvicorn.Config(
             Guard(app, key=self.key, port=self.door.getsockname()[1]),
             log_config=None,
+            log_level="warning",
+            http="httptools",
             access_log=False,
             lifespan="off",
             ws="websockets-sansio",
@@ -48,18 +61,21 @@ class APIService:
             timeout_graceful_shutdown=int(self.drain_s),
         )
         server = _Server(config)
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self.recent.follow(ctx))
-            # A duplicate, since uvicorn closes what it serves and the door outlives a crash.
-            serving = tasks.create_task(server.serve(sockets=[self.door.dup()]))
-            tasks.create_task(_say_ready(ctx, server))
-            await ctx.stopping.wait()
-            # uvicorn closes WebSockets at once; one whose turn is being answered may finish it first.
-            while sessions:
-                await asyncio.sleep(_LOOK_EVERY_S)
-            server.should_exit = True
-            await serving
-            following.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(self.recent.follow(ctx))
+                # A duplicate, since uvicorn closes what it serves and the door outlives a crash.
+                serving = tasks.create_task(server.serve(sockets=[self.door.dup()]))
+                tasks.create_task(_say_ready(ctx, server))
+                await ctx.stopping.wait()
+                # uvicorn closes WebSockets at once; one whose turn is being answered may finish it first.
+                while sessions:
+                    await asyncio.sleep(_LOOK_EVERY_S)
+                server.should_exit = True
+                await serving
+                following.cancel()
+        finally:
+            server.abandon()
 
 
 async def _say_ready(ctx: Context, server: uvicorn.Server) -> None:

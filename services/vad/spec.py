@@ -14,7 +14,7 @@ from solo.settings import MachineSettings
 from solo.supervision import Part, ServiceSpec
 
 _ADAPTERS = {
-    "silero": "services.audio.adapters.silero:SileroVAD",
+    "silero": "services.vad.adapters.silero:SileroVAD",
     "fake": "services.vad.adapters.fake:FakeVAD",
 }
 

@@ -11,7 +11,7 @@ class Detection(TypedDict):
     word: str
     """The wake word's id, such as `okay_nabu`."""
     at: int
-    """Index of the sample, counted from the session's first, at which it was recognised."""
+    """Index of the last sample of the step that recognised it, counted from the session's first."""
 
 
 class WakeEngine(Protocol):

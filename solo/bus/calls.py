@@ -45,6 +45,8 @@ class Handler:
     async def ask(self, question: Message) -> Any:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         task = self._start(self._reply(question, reply), question)
+        # Cancelled before its first step it settles nothing itself.
+        task.add_done_callback(lambda _: reply.done() or _settle(reply, self._stopped()))
         try:
             return await reply
         finally:
@@ -54,6 +56,7 @@ class Handler:
     def open_stream(self, question: Message) -> Stream[Any]:
         stream: Stream[Any] = Stream(type(question).__name__)
         stream.producer = self._start(self._produce(question, stream), question)
+        stream.producer.add_done_callback(lambda _: stream.ended or stream.end(self._stopped()))
         return stream
 
     async def drained(self) -> None:
@@ -68,6 +71,10 @@ class Handler:
         token = current_cause.set(question.id)
         try:
             task = self._tasks.create_task(work, name=f"{self.owner}: {self.kind.__name__}")
+        except RuntimeError as error:  # the service is going down and this handler about to be withdrawn
+            work.close()
+            self.suspect = True
+            raise self._stopped() from error
         finally:
             current_cause.reset(token)
         self._running.add(task)
@@ -81,7 +88,7 @@ class Handler:
             self.suspect |= error.retryable
             _settle(reply, error)
         except asyncio.CancelledError:
-            _settle(reply, HandlerStopped(f"{self.owner} stopped while it answered {self.kind.__name__}"))
+            _settle(reply, self._stopped())
             raise
         except BaseException as error:
             _settle(reply, self._crashed(error))
@@ -99,7 +106,7 @@ class Handler:
             self.suspect |= error.retryable
             stream.end(error)
         except asyncio.CancelledError:
-            stream.end(HandlerStopped(f"{self.owner} stopped while it answered {self.kind.__name__}"))
+            stream.end(self._stopped())
             raise
         except BaseException as error:
             stream.end(self._crashed(error))
@@ -107,7 +114,11 @@ class Handler:
         else:
             stream.end(None)
 
+    def _stopped(self) -> HandlerStopped:
+        return HandlerStopped(f"{self.owner} stopped while it answered {self.kind.__name__}")
+
     def _crashed(self, error: BaseException) -> HandlerCrashed:
+        self.suspect = True
         return HandlerCrashed(f"{self.owner} crashed while it answered {self.kind.__name__}: {error!r}")
 
 
@@ -119,7 +130,7 @@ class Stream(Generic[R]):
         self.within = 0.0
         self._what = what
         self._items: deque[R] = deque()
-        self._ended = False
+        self.ended = False
         self._error: SoloError | None = None
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -133,7 +144,7 @@ class Stream(Generic[R]):
             self._room.clear()
 
     def end(self, error: SoloError | None) -> None:
-        self._ended = True
+        self.ended = True
         self._error = error
         self._changed.set()
 
@@ -145,7 +156,7 @@ class Stream(Generic[R]):
         return self
 
     async def __anext__(self) -> R:
-        if not self._items and not self._ended:
+        if not self._items and not self.ended:
             self._changed.clear()
             async with until(deadline_after(self.within), f"the next part of {self._what}"):
                 await self._changed.wait()

@@ -112,10 +112,11 @@ class Child:
         self._drain()
 
     def interrupt(self) -> None:
-        """End this run, not as a crash; the next starts when `may_run` is set."""
-        if self._context is not None:
+        """End this run, not as a crash; the next starts when `may_run` is set. Cancelled when it takes too long."""
+        if self._context is not None and not self._interrupted:
             self._interrupted = True
             self._drain()
+            asyncio.get_running_loop().call_later(self.spec.drain_within, self._cut_short, self._context)
 
     def insist(self) -> None:
         """Cancel it now."""
@@ -134,6 +135,10 @@ class Child:
             note=self._note,
             engine=self._context.engine() if self._context is not None else None,
         )
+
+    def _cut_short(self, context: Context) -> None:
+        if self._context is context and self._task is not None:
+            self._task.cancel()
 
     def _drain(self) -> None:
         if self._context is not None:

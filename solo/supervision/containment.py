@@ -1,4 +1,4 @@
-"""No task may end the event loop: asyncio lets SystemExit and KeyboardInterrupt of any task do so."""
+"""No task may end the event loop or vanish silently: asyncio lets SystemExit and CancelledError do so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from solo.errors import SoloError
 
 
 class TaskExited(SoloError):
-    """A task tried to end the whole program."""
+    """A task tried to end the whole program, or cancelled itself."""
 
     code = "supervision.task_exited"
 
@@ -20,10 +20,18 @@ async def _contained(work: Coroutine[Any, Any, Any]) -> Any:
         return await work
     except (SystemExit, KeyboardInterrupt) as error:
         raise TaskExited(f"a task tried to end the program: {error!r}") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            # A task group takes this for an ordinary cancellation, and the service would live on without the task.
+            raise TaskExited("a task ended with a cancellation that nobody asked for") from error
+        raise
 
 
 def contained_task(loop: asyncio.AbstractEventLoop, work: Any, **kwargs: Any) -> asyncio.Task[Any]:
     """A task factory (`loop.set_task_factory`): such an exception becomes an ordinary crash of its own task."""
-    if asyncio.iscoroutine(work):
-        work = _contained(work)
-    return asyncio.Task(work, loop=loop, **kwargs)
+    if not asyncio.iscoroutine(work):
+        return asyncio.Task(work, loop=loop, **kwargs)
+    task = asyncio.Task(_contained(work), loop=loop, **kwargs)
+    task.add_done_callback(lambda _: work.close())  # cancelled before its first step, it was never awaited
+    return task

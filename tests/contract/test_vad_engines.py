@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.audio.vad import CHUNK_SAMPLES
+from services.vad.engine import CHUNK_SAMPLES
 from solo.isolation.engine import BadEngineInput
 from tests.contract.child import Child
 from tests.contract.speech import RATE, noise, pieces, say, silence
 
 CASES = {
-    "fake": "services.audio.adapters.fake_vad:FakeVAD",
-    "silero": "services.audio.adapters.silero:SileroVAD",
+    "fake": "services.vad.adapters.fake:FakeVAD",
+    "silero": "services.vad.adapters.silero:SileroVAD",
 }
 SPEECH = "The weather in Madrid is sunny today, and the train leaves at nine."
 

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 import wave
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from services.wake.adapters.fake import marker
-from services.wake.adapters.hearing import STRICTEST, choose, threshold
-from services.wake.adapters.porcupine import word_id
-from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
-from tests.contract.child import ROOT, Child
+from solo.isolation.engine import BadEngineInput, EngineError, ModelMissing
+from tests.contract.child import Child
 from tests.contract.speech import RATE, noise, pieces, say, silence
-
-LEAD = silence(0.5)
-TAIL = silence(1.0)
-OTHER_SPEECH = "The weather in Madrid is sunny today, and the train leaves at nine."
-PORCUPINE_DIR = Path(os.environ.get("SOLO_PORCUPINE_DIR") or ROOT / ".cache" / "pvporcupine-1.9.5")
-PORCUPINE = "services.wake.adapters.porcupine:Porcupine"
-MICRO = "services.wake.adapters.microwakeword:MicroWakeWord"
-OPEN = "services.wake.adapters.openwakeword:OpenWakeWord"
-
-
-@dataclass(frozen=True)
-class Case:
-    """An adapter and two of its words, as the sound that it should take for them."""
-
-    adapter: str
-    words: dict[str, str]
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def sound(self, word: str) -> bytes:
-        return marker(word) if self.adapter.endswith("FakeWake") else say(self.words[word])
-
-
-CASES = {
-    "fake": Case("services.wake.adapters.fake:FakeWake", {"hey_jarvis": "", "alexa": ""}),
-    "microwakeword": Case(MICRO, {"hey_jarvis": "Hey Jarvis.", "alexa": "Alexa."}),
-    "openwakeword": Case(OPEN, {"hey_jarvis": "Hey Jarvis.", "alexa": "Alexa."}),
-    "porcupine": Case(PORCUPINE, {"jarvis": "Jarvis.", "computer": "Computer."}, {"package_dir": str(PORCUPINE_DIR)}),
-}
+from tests.contract.wake_cases import CASES, LEAD, OTHER_SPEECH, PORCUPINE_DIR, TAIL, Case, hear
 
 
 @pytest.fixture(scope="class", params=CASES)
@@ -67,12 +33,6 @@ def engine(case: Case) -> Iterator[Child]:
 def session(request: pytest.FixtureRequest, engine: Child) -> Iterator[str]:
     yield request.node.name
     engine("close", request.node.name)
-
-
-def hear(engine: Child, session: str, pcm: bytes, samples: int = 1600) -> list[tuple[str, int]]:
-    """The detections in `pcm`, fed in pieces of `samples`."""
-    found = [detection for piece in pieces(pcm, samples) for detection in engine("feed", session, piece)]
-    return [(detection["word"], detection["at"]) for detection in found]
 
 
 class TestWakeEngine:
@@ -211,88 +171,6 @@ class TestWakeEngine:
     def test_it_keeps_to_one_thread(self, engine: Child, session: str) -> None:
         engine("feed", session, noise(3, -30))
         assert engine.threads() == 1
-
-
-class TestThreshold:
-    def test_the_middle_is_the_models_own(self) -> None:
-        assert threshold(0.97, 0.5) == pytest.approx(0.97)
-
-    def test_more_sensitive_is_lower_and_never_out_of_reach(self) -> None:
-        for default in (0.5, 0.85, 0.97, 0.999):
-            scale = [threshold(default, step / 10) for step in range(11)]
-            assert scale == sorted(scale, reverse=True)
-            assert scale[-1] > 0.05
-            assert scale[0] <= STRICTEST
-
-    def test_choose_keeps_the_order_asked_for(self) -> None:
-        assert list(choose(["b", "a"], {"a": 1, "b": 2, "c": 3})) == ["b", "a"]
-
-
-class TestOwnModels:
-    def test_microwakeword_takes_a_description_with_its_model(self, tmp_path: Path) -> None:
-        self._copy_micro(tmp_path)
-        with Child(MICRO, words=["hello_solo"], model_dir=str(tmp_path)) as engine:
-            assert [word for word, _ in hear(engine, "a", LEAD + say("Alexa.") + TAIL)] == ["hello_solo"]
-
-    @pytest.mark.parametrize("broken", ["{", "[]", '{"wake_word": "x", "model": "hello_solo.tflite"}'])
-    def test_microwakeword_refuses_a_description_that_is_none(self, tmp_path: Path, broken: str) -> None:
-        self._copy_micro(tmp_path)
-        (tmp_path / "hello_solo.json").write_text(broken)
-        with pytest.raises(ModelCorrupt, match=r"hello_solo\.json"):
-            Child(MICRO, words=["hello_solo"], model_dir=str(tmp_path))
-
-    def test_microwakeword_misses_the_model_of_a_description(self, tmp_path: Path) -> None:
-        self._copy_micro(tmp_path)
-        (tmp_path / "hello_solo.tflite").unlink()
-        with pytest.raises(ModelMissing, match=r"hello_solo\.tflite"):
-            Child(MICRO, words=["hello_solo"], model_dir=str(tmp_path))
-
-    def test_openwakeword_takes_a_model(self, tmp_path: Path) -> None:
-        import pyopen_wakeword
-
-        models = Path(pyopen_wakeword.__file__).parent / "models"
-        shutil.copy(models / "alexa.tflite", tmp_path / "hello_solo.tflite")
-        with Child(OPEN, words=["hello_solo"], model_dir=str(tmp_path)) as engine:
-            assert [word for word, _ in hear(engine, "a", LEAD + say("Alexa.") + TAIL)] == ["hello_solo"]
-
-    @pytest.mark.parametrize("adapter", [MICRO, OPEN])
-    def test_a_file_that_is_no_model_is_corrupt(self, tmp_path: Path, adapter: str) -> None:
-        self._copy_micro(tmp_path)
-        (tmp_path / "hello_solo.tflite").write_bytes(b"<html>not found</html>")
-        with pytest.raises(ModelCorrupt, match=r"hello_solo\.tflite"):
-            Child(adapter, words=["hello_solo"], model_dir=str(tmp_path))
-
-    def _copy_micro(self, to: Path) -> None:
-        import pymicro_wakeword
-
-        models = Path(pymicro_wakeword.__file__).parent / "models"
-        shutil.copy(models / "alexa.tflite", to / "hello_solo.tflite")
-        described = json.loads((models / "alexa.json").read_text())
-        (to / "hello_solo.json").write_text(json.dumps(described | {"model": "hello_solo.tflite"}))
-
-
-class TestPorcupineKey:
-    def test_without_a_key_it_says_which_setting(self) -> None:
-        with pytest.raises(EngineError, match="AccessKey") as refused:
-            Child(PORCUPINE)
-        assert "SOLO_WAKE__ACCESS_KEY" in refused.value.hint
-
-    def test_a_wrong_key_is_refused_and_not_repeated(self) -> None:
-        with pytest.raises(EngineError, match="did not start") as refused:
-            Child(PORCUPINE, access_key="a-secret-that-is-wrong")
-        assert "a-secret" not in str(refused.value)
-
-    @pytest.mark.parametrize(
-        ("file", "word"),
-        [
-            ("hey google_linux.ppn", "hey_google"),
-            ("jarvis_raspberry-pi.ppn", "jarvis"),
-            ("Hey-Solo_en_linux_v3_0_0.ppn", "hey_solo"),
-            ("hey_solo.ppn", "hey_solo"),
-        ],
-    )
-    def test_ids_come_from_the_files_names(self, file: str, word: str) -> None:
-        assert word_id(Path(file)) == word
 
 
 class TestRecordings:

@@ -69,7 +69,8 @@ async def supervised(bus: Bus, *specs: ServiceSpec, seed: int = 1) -> AsyncItera
     supervisor = Supervisor(specs, bus, rng=random.Random(seed))
     stop, stop_now = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(supervisor.run(stop, stop_now), name="supervisor")
-    await asyncio.sleep(0)
+    for _ in range(3):  # each is a step of the services' own: they have been started now
+        await asyncio.sleep(0)
     try:
         yield House(bus, supervisor, stop, stop_now, task)
     finally:

@@ -60,7 +60,7 @@ class ChatTemplate:
         )
         environment.filters["tojson"] = tojson
         environment.globals["raise_exception"] = raise_exception
-        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
         self._tokens = tokens
         self._failures = (*FAILURES, TemplateError)
         self._chatml = environment.from_string(CHATML)

@@ -21,7 +21,8 @@ NAP_S = 0.01
 class FakeLLM:
     """An `LLMEngine` whose tokens are words: the same answer to everything, deterministic in every parameter.
 
-    Options: those of the port, of which only `context` matters; `answer`: what it says; `delay_s`: seconds a word takes.
+    Options: those of the port, of which only `context` matters; `answer`: what it says; `delay_s`: seconds a
+    word takes.
     """
 
     def __init__(

@@ -20,6 +20,9 @@ from solo.isolation.engine import EngineError, ModelCorrupt
 
 GREEDY_BELOW = 1e-3
 """Temperatures under this choose the likeliest token anyway, and dividing by them overflows 32-bit floats."""
+CANDIDATES = 1000
+"""Tokens that a draw chooses among. With all 49 152 of SmolLM2 it takes 0.59 ms a token, with these 0.18 ms, and at
+temperature 0.8 they leave out 0.07 % of the probability."""
 WARM_TOKENS = 32
 LOG_WARNING, LOG_ERROR = 3, 4
 """`enum ggml_log_level` of ggml.h; the binding's own table is out of date."""
@@ -186,13 +189,14 @@ class LlamaRuntime:
 
     @contextmanager
     def sampler(self, temperature: float, top_p: float, seed: int | None) -> Iterator[Any]:
-        """llama.cpp's own chain: the likeliest token at temperature 0, else top-p, temperature and a seeded draw."""
+        """llama.cpp's own chain: the likeliest token at temperature 0, else top-k, top-p, temperature, draw."""
         lib = self._lib
         chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         try:
             if temperature < GREEDY_BELOW:
                 lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
             else:
+                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_k(CANDIDATES))
                 if top_p < 1:
                     lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(top_p, 1))
                 lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(temperature))

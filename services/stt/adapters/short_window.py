@@ -50,9 +50,9 @@ class Attempt:
 
 
 def windows(seconds: float) -> tuple[float, ...]:
-    """Encoder windows to try in turn for `seconds` of sound, each with the next one's fault as its reason."""
-    first = min(FULL_WINDOW_S, max(SHORTEST_WINDOW_S, math.ceil((seconds + MARGIN_S) * 50) / 50))
-    second = round(min(FULL_WINDOW_S, first * 1.5), 2)
+    """Encoder windows to try in turn for `seconds` of sound, in steps of the encoder's 20 ms."""
+    first = min(FULL_WINDOW_S, max(SHORTEST_WINDOW_S, _whole_steps(seconds + MARGIN_S)))
+    second = min(FULL_WINDOW_S, _whole_steps(first * 1.5))
     return tuple(sorted({first, second, FULL_WINDOW_S}))
 
 
@@ -141,3 +141,7 @@ def _run_of(items: Sequence[object], size: int, times: int) -> int | None:
         if run >= size * (times - 1):
             return index - size * times + 1
     return None
+
+
+def _whole_steps(seconds: float) -> float:
+    return math.ceil(round(seconds * 50, 6)) / 50

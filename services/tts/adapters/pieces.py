@@ -8,7 +8,7 @@ LONGEST = 200
 """Characters spoken in one go, about 13 s: a voice that makes each sentence at once stays responsive."""
 
 _UNSAYABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\ufeff\ud800-\udfff]")
-_STRETCH = re.compile(r"[^.!?\n]*[.!?\n]*\s*")
+_STRETCH = re.compile(r".+?(?:[.!?]+[\"')\]]*\s+|[。！？]+\s*|\n\s*\n\s*|\Z)", re.DOTALL)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _CLAUSE_END = re.compile(r"[,;:–—)]\s+")
 

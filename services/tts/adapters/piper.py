@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ _LEAD_IN_S = 0.005
 """Kept before the first audible sample, so that soft consonants are not clipped."""
 _FADE_S = 0.002
 """A cut that is faded in does not click."""
+_TITLE = re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof|St)\.(?=\s+[^\W\d_])")
+"""Piper's phonemizer ends a sentence at these full stops."""
 _SLOWEST, _FASTEST = 0.25, 4.0
 _WARM_UP = ("Sure,", "I can do that for you right now.", "It will be done before you have finished your cup of tea.")
 
@@ -73,7 +76,8 @@ class Piper:
         """As the port says: one piece per sentence, and several for a sentence of more than 200 characters."""
         first = True
         # Double brackets would make Piper read their content as phonemes.
-        for stretch in short_enough(sayable(text.replace("[[", " ").replace("]]", " "))):
+        plain = _TITLE.sub(r"\1", text.replace("[[", " ").replace("]]", " "))
+        for stretch in short_enough(sayable(plain)):
             for phonemes in self._voice.phonemize(stretch):
                 if call.cancelled:
                     return

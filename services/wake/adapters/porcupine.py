@@ -97,7 +97,7 @@ class Porcupine:
     def _create(self, vendor: Any, options: dict[str, Any]) -> Any:
         try:
             return vendor.create(**options)
-        except Exception as error:  # its classes differ by version, and one version's derive from Exception alone
+        except Exception as error:  # noqa: BLE001  # its classes differ by version and have no common one of their own
             said = f"{type(error).__name__}: {error}"
             if self._access_key:
                 # The vendor repeats a key that it cannot read; so would the traceback of the cause.

@@ -81,7 +81,8 @@ def test_sends_the_key_and_only_to_loopback(state: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "noted", "port"), [("", None, 8700), ("", 9001, 9001), ("9002", 9001, 9002), (" 9002 ", None, 9002)]
+    ("asked", "noted", "port"),
+    [("", None, 8700), ("", 9001, 9001), ("0", 9001, 9001), ("9002", 9001, 9002), (" 9002 ", None, 9002)],
 )
 def test_finds_the_port(state: Path, asked: str, noted: int | None, port: int) -> None:
     if noted is not None:
@@ -91,7 +92,7 @@ def test_finds_the_port(state: Path, asked: str, noted: int | None, port: int) -
     assert daemon.requests[0].url.port == port
 
 
-@pytest.mark.parametrize("asked", ["abc", "0", "70000", "-1", "80.0", "9" * 9000, "٨٧٠٠"])
+@pytest.mark.parametrize("asked", ["abc", "70000", "-1", "80.0", "9" * 9000, "٨٧٠٠"])
 def test_says_that_the_asked_port_is_none(state: Path, asked: str) -> None:
     down = failure(state, Daemon(ready), SOLO_PORT=asked)
     assert down.kind == "misfit"

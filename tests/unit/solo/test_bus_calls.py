@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -225,6 +225,17 @@ class TestLeaving:
             assert sorted(ended) == ["inner", "innermost", "outer"]
             assert asking.cancelled()
 
+    async def test_makes_nobody_else_wait(self, bus: Bus) -> None:
+        async def first_for_ever(question: Double) -> int:
+            return await for_ever(question) if question.number == 0 else question.number * 2
+
+        async with serving(bus, Double, first_for_ever):
+            with pytest.raises(DeadlineExceeded):
+                await bus.request(Double(number=0), within=1)
+            before = now()
+            assert await bus.request(Double(number=1), within=1) == 2
+            assert now() == before
+
     async def test_does_not_wait_for_a_handler_that_will_not_go(self, bus: Bus) -> None:
         async def stubborn(_: Double) -> int:
             try:
@@ -268,6 +279,39 @@ class TestCrash:
                 await bus.request(Double(number=0), within=1)
             with pytest.raises(HandlerStopped):
                 await waiting
+
+    @pytest.mark.parametrize("steps", range(8))
+    @pytest.mark.parametrize("ask", ["request", "stream"])
+    async def test_at_whatever_step_it_comes_the_asker_hears_at_once(self, bus: Bus, ask: str, steps: int) -> None:
+        """Among them: the handler's task is cancelled before its first step, and its task group takes no more."""
+        crash = asyncio.Event()
+
+        async def count(_: Count) -> AsyncGenerator[int, None]:
+            yield 1
+
+        async def run(ctx: Context) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(ctx.answer(Double, double))
+                tasks.create_task(ctx.answer(Count, count))
+                ctx.ready()
+                await crash.wait()
+                crash.clear()
+                raise ValueError("a bug")
+
+        async with supervised(bus, spec("server", run, answers=(Double, Count))) as house:
+            await house.reaches("server", State.READY)
+            await asyncio.sleep(1)
+            before = now()
+            crash.set()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            with suppress(HandlerStopped):
+                if ask == "request":
+                    assert await bus.request(Double(number=1), within=1000) == 2
+                else:
+                    async with bus.stream(Count(to=1), within=1000) as numbers:
+                        assert await anext(numbers) == 1
+            assert now() - before < 1
 
     @pytest.mark.parametrize("fault", [TryAgain, ValueError])
     async def test_an_idempotent_question_is_asked_once_more(self, bus: Bus, fault: type[Exception]) -> None:

@@ -6,7 +6,7 @@ import math
 import struct
 from typing import Any
 
-from services.audio.vad import CHUNK_SAMPLES
+from services.vad.engine import CHUNK_SAMPLES
 from solo.isolation.call import Call
 from solo.isolation.sessions import Blocks, Sessions, require_whole
 

