@@ -32,10 +32,10 @@ class SoloError(Exception):
 
     def line(self) -> str:
         """The one line a person sees: what is wrong, what to do, the code."""
-        said = self.message.rstrip()
+        said = _on_one_line(self.message)
         if not said.endswith((".", "!", "?")):
             said += "."
-        hint = f" {self.hint}" if self.hint else ""
+        hint = f" {_on_one_line(self.hint)}" if self.hint else ""
         return f"{said}{hint} [{self.code}]"
 
     def to_wire(self) -> dict[str, str]:
@@ -65,6 +65,11 @@ class ForeignError(SoloError):
 def known_errors() -> dict[str, type[SoloError]]:
     """Every error class loaded so far, by code (the reference page is made from it)."""
     return dict(_KNOWN)
+
+
+def _on_one_line(text: str) -> str:
+    """Libraries' messages, which often are part of ours, may have many."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _first_line(kind: type[SoloError]) -> str:

@@ -169,6 +169,7 @@ class Daemon:
             loop=self._loop_health.state(),
             bus=BusState(
                 published=bus.published,
+                delivered=sum(box.delivered for box in bus.mailboxes),
                 dropped=bus.dropped,
                 mailboxes=tuple(
                     MailboxState(

@@ -135,7 +135,9 @@ def load(kind: type[T], flags: Mapping[str, Any] | None = None, *, strict: bool 
             f"{name} cannot be {first.get('input')!r}: {first['msg']}",
             hint=f"Set it in the environment, in .env or in {CONFIG_FILE}; .env.example lists every setting.",
         ) from None
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{file} is not TOML: {error}", hint="Mend that line.") from None
+    except (OSError, ValueError) as error:
         raise SettingsInvalid(
             f"the settings cannot be read: {error}", hint=f"Look at .env and {CONFIG_FILE}."
         ) from None

@@ -42,11 +42,11 @@ def read_pcm(path: Path) -> bytes:
             rate = file.samplerate
     except (soundfile.LibsndfileError, OSError, ValueError, MemoryError) as error:
         raise BadSoundFile(f"{path} cannot be read as sound: {_reason(error)}", hint=hint) from error
-    if len(samples) == 0:
-        raise BadSoundFile(f"{path} holds no samples", hint=hint)
     mono = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).mean(axis=1)
     if rate != SAMPLE_RATE:
         mono = soxr.resample(mono, rate, SAMPLE_RATE)
+    if len(mono) == 0:
+        raise BadSoundFile(f"{path} holds no samples", hint=hint)
     pcm: bytes = (np.clip(mono, -1.0, 1.0) * 32767).astype("<i2").tobytes()
     return pcm
 

@@ -85,12 +85,13 @@ class StateDir:
         """The owner's key; made at the first start, readable by this user alone."""
         path = self.path / KEY_FILE
         try:
-            return path.read_text(encoding="ascii").strip() or None
+            key = path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
-            if not create:
-                return None
+            key = ""
         except (OSError, UnicodeDecodeError) as error:
             raise StateDirUnusable(f"cannot read {path}: {error}", hint="Make it readable for this user.") from error
+        if key or not create:
+            return key or None
         key = secrets.token_urlsafe(32)
         self._write(KEY_FILE, key + "\n")
         return key

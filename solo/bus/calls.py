@@ -46,7 +46,7 @@ class Handler:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         task = self._start(self._reply(question, reply), question)
         # Cancelled before its first step it settles nothing itself.
-        task.add_done_callback(lambda _: reply.done() or _settle(reply, self._stopped()))
+        task.add_done_callback(lambda _: _settle(reply, self._stopped()))
         try:
             return await reply
         finally:
@@ -56,7 +56,7 @@ class Handler:
     def open_stream(self, question: Message) -> Stream[Any]:
         stream: Stream[Any] = Stream(type(question).__name__)
         stream.producer = self._start(self._produce(question, stream), question)
-        stream.producer.add_done_callback(lambda _: stream.ended or stream.end(self._stopped()))
+        stream.producer.add_done_callback(lambda _: stream.end(self._stopped()))
         return stream
 
     async def drained(self) -> None:
@@ -130,7 +130,7 @@ class Stream(Generic[R]):
         self.within = 0.0
         self._what = what
         self._items: deque[R] = deque()
-        self.ended = False
+        self._ended = False
         self._error: SoloError | None = None
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -144,9 +144,11 @@ class Stream(Generic[R]):
             self._room.clear()
 
     def end(self, error: SoloError | None) -> None:
-        self.ended = True
-        self._error = error
-        self._changed.set()
+        """Nothing more comes; only the first reason counts."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            self._changed.set()
 
     def leave(self) -> None:
         if self.producer is not None:
@@ -156,7 +158,7 @@ class Stream(Generic[R]):
         return self
 
     async def __anext__(self) -> R:
-        if not self._items and not self.ended:
+        if not self._items and not self._ended:
             self._changed.clear()
             async with until(deadline_after(self.within), f"the next part of {self._what}"):
                 await self._changed.wait()

@@ -52,7 +52,8 @@ class Client:
         home = StateDir(machine.state_dir)
         known = home.daemon()
         if port is None:
-            port = machine.port if "port" in machine.model_fields_set or known is None else known.port
+            chosen = "port" in machine.model_fields_set and machine.port != 0  # 0: a free one, which the daemon wrote down
+            port = machine.port if chosen or known is None else known.port
         self.address = f"127.0.0.1:{port or DEFAULT_PORT}"
         self._state_dir = home.path
         self._key = home.owner_key(create=False) or ""

@@ -23,6 +23,12 @@ def command_line(port: int) -> list[str]:
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "logger.level": "warning",
+        "theme.light.primaryColor": "#0f766e",
+        "theme.dark.primaryColor": "#2dd4bf",
+        "theme.dark.backgroundColor": "#101317",
+        "theme.dark.secondaryBackgroundColor": "#1b2027",
+        "theme.metricValueFontSize": "1.75rem",
+        "theme.headingFontSizes": "2.1rem,1.5rem,1.25rem,1.1rem,1rem,0.9rem",
     }
     flags = [part for name, value in options.items() for part in (f"--{name}", value)]
     return [sys.executable, "-m", "streamlit", "run", str(page), *flags]

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from solo.bus import Bus, Overflow
-from solo.cli.client import Client
 from solo.cli.show import out, services_table, turn_lines
 from solo.errors import SoloError
 from solo.settings import MachineSettings
@@ -78,6 +77,8 @@ def _say_how_to_talk(services: list[dict[str, Any]], machine: MachineSettings) -
 
 async def _self_test(machine: MachineSettings) -> None:
     """A recorded question through the whole of Solo, at the pace at which it was spoken."""
+    from solo.cli.client import Client  # not at the top: the door is open before the client is loaded
+
     out.print("\n[bold]self-test[/bold]: a recorded question, as if spoken now (--no-self-test skips it)")
     with resources.files("solo.cli").joinpath("selftest.wav").open("rb") as file, wave.open(file) as sample:
         pcm = sample.readframes(sample.getnframes())  # ours, so it is what it should be: s16le mono 16 kHz

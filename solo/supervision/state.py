@@ -84,6 +84,8 @@ class MailboxState(Snapshot):
 
 class BusState(Snapshot):
     published: int
+    delivered: int
+    """To the mailboxes open now."""
     dropped: int
     mailboxes: tuple[MailboxState, ...]
 

@@ -1,4 +1,4 @@
-"""What the documents say to type exists: commands, options, targets, routes, settings, files, links; the example runs."""
+"""What the documents name exists: commands, options, targets, routes, settings, files, links; the example runs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def check_make(words: list[str]) -> None:
 
 
 def routes() -> set[str]:
-    return {route.path for module in (health, turns, events, voice) for route in module.router.routes}  # type: ignore[attr-defined]
+    return {route.path for module in (health, turns, events, voice) for route in module.router.routes}
 
 
 def check_curl(words: list[str]) -> None:
@@ -215,10 +215,11 @@ def test_windows_scripts_agree_with_the_makefile() -> None:
         assert text_of(script).isascii(), script.name
 
 
-async def test_the_example_service_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_service_runs(bare_settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import services
     import services.messages
 
+    tmp_path = bare_settings / "example"
     files = {}
     for block in blocks(ROOT / "CONTRIBUTING.md", "python"):
         first, _, code = block.partition("\n")
@@ -241,7 +242,7 @@ async def test_the_example_service_runs(tmp_path: Path, monkeypatch: pytest.Monk
                 del sys.modules[name]
 
     bus, ready, stop = Bus(), asyncio.Event(), asyncio.Event()
-    specs = part.specs(part.settings(zone="Europe/London"), MachineSettings(state_dir=tmp_path, _env_file=None))  # type: ignore[call-arg]
+    specs = part.specs(part.settings(zone="Europe/London"), MachineSettings())
     supervisor = Supervisor(specs, bus, on_change=lambda: ready.set() if supervisor.all_settled else None)
     running = asyncio.create_task(supervisor.run(stop, asyncio.Event()))
     await ready.wait()

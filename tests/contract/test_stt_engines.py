@@ -195,6 +195,9 @@ class TestFasterWhisper:
         assert answer["text"] == "And then I went home."
         assert answer["attempts"] == 3
 
+    def test_silence_costs_no_decoding(self, whisper: FasterWhisper) -> None:
+        assert whisper.transcribe(Call(), silence(3))["attempts"] == 0
+
     def test_more_than_two_minutes_are_refused(self, whisper: FasterWhisper) -> None:
         with pytest.raises(BadEngineInput):
             whisper.transcribe(Call(), silence(121))

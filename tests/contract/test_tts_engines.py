@@ -142,6 +142,13 @@ class TestFakeTTS:
         assert sum(map(len, fake.synthesize(Call(), "0123456789"))) == 2 * round(0.6 * rate)
 
 
+@pytest.fixture(scope="module")
+def piper() -> Piper:
+    engine = Piper()
+    engine.load()
+    return engine
+
+
 @pytest.fixture
 def voice(tmp_path: Path) -> Iterator[Path]:
     """The packaged voice under another name, so that it can be damaged."""
@@ -167,10 +174,12 @@ class TestPiper:
         assert options.intra_op_num_threads == 1
         assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
-    def test_titles_do_not_end_a_sentence(self) -> None:
-        piper = Piper()
-        piper.load()
+    def test_titles_do_not_end_a_sentence(self, piper: Piper) -> None:
         assert len(list(piper.synthesize(Call(), "Mr. Smith met Dr. Jones at St. Mary's. They left."))) == 2
+
+    def test_double_brackets_are_no_phonemes(self, piper: Piper) -> None:
+        spoken = list(piper.synthesize(Call(), "[[ 12345 67890 ]]"))
+        assert sum(map(len, spoken)) / 2 / 22_050 > 2
 
     @pytest.mark.parametrize("name", ["joe.onnx", "joe.onnx.json"])
     def test_a_missing_file_is_named(self, voice: Path, name: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -63,6 +65,41 @@ class Echo:
         """Deaf to cancellation, as native code may be."""
         time.sleep(seconds)
 
+    def sleep_and_exit(self, call: Call, seconds: float, code: int) -> None:
+        time.sleep(seconds)
+        os._exit(code)
+
+    def kill(self, call: Call, number: int) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    def say_and_die(self, call: Call, words: str) -> None:
+        print("first this", file=sys.stderr)
+        print(words, file=sys.stderr, flush=True)
+        os._exit(1)
+
+    def chatter(self, call: Call) -> None:
+        """As native libraries do: past Python, onto descriptors 1 and 2."""
+        for descriptor in (1, 2):
+            os.write(descriptor, b"\x00\x00\x00\x05hello" * 100 + b"\n")
+
+    def write(self, call: Call, data: bytes) -> None:
+        """Onto the pipe to the daemon itself, as a stray pointer might."""
+        worker = sys._getframe(1).f_locals["self"]
+        worker._out.write(data)
+        worker._out.flush()
+        time.sleep(60)
+
+    def unsendable(self, call: Call) -> Any:
+        return object()
+
+    def kept(self, call: Call) -> int:
+        return len(self._kept)
+
+    def count_then_refuse(self, call: Call, to: int) -> Iterator[int]:
+        yield from range(to)
+        raise BadEngineInput("no")
+
     def connect(self, call: Call, port: int) -> str:
         import socket
 
@@ -71,3 +108,35 @@ class Echo:
         except OSError as error:
             return type(error).__name__
         return "connected"
+
+
+class Crowd(Echo):
+    """Takes several calls at once, as an engine that batches does."""
+
+    concurrency = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting = threading.Event()
+        self._left = threading.Event()
+
+    def wait(self, call: Call) -> None:
+        self._waiting.set()
+        while not call.cancelled:
+            time.sleep(0.01)
+        self._left.set()
+
+    def is_waiting(self, call: Call) -> bool:
+        return self._waiting.is_set()
+
+    def was_left(self, call: Call) -> bool:
+        return self._left.wait(5)
+
+    def stall(self, call: Call) -> Iterator[int]:
+        yield 1
+        self.wait(call)
+
+
+class DiesLoading:
+    def load(self) -> dict[str, Any]:
+        os._exit(7)

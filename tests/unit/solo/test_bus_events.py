@@ -138,7 +138,7 @@ class TestIndependence:
             assert await take(quick, 1000) == list(range(1000))
             assert (slow.dropped, quick.dropped) == (998, 0)
 
-    @pytest.mark.parametrize("error", [ValueError("a bug"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+    @pytest.mark.parametrize("error", [ValueError(), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
     async def test_a_failing_subscriber_costs_others_nothing(self, bus: Bus, error: BaseException) -> None:
         async def fail() -> None:
             try:
