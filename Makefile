@@ -56,7 +56,7 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 faults: setup
-	SOLO_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
+	TEST_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
 
 docs: setup
 	$(BIN)/python scripts/env_example.py

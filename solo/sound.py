@@ -54,7 +54,7 @@ def read_pcm(path: Path) -> bytes:
 def write_wav(path: Path, pcm: bytes, sample_rate: int) -> None:
     """s16le mono into a WAV file."""
     try:
-        with wave.open(str(path), "wb") as file:
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(sample_rate)

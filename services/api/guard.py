@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from solo.errors import SoloError
 
+MOST_BODY_BYTES = 1024 * 1024
 PUBLIC = frozenset({"/healthz", "/readyz"})
 """Paths that need no key. Everything else does, whether or not it exists."""
 
@@ -34,6 +35,12 @@ class KeyMissing(SoloError):
     code = "api.unauthorized"
 
 
+class TooLarge(SoloError):
+    """The request's body is too large."""
+
+    code = "api.too_large"
+
+
 class Guard:
     """ASGI middleware; denies by default."""
 
@@ -50,7 +57,7 @@ class Guard:
             return
         error, status = self._check(scope)
         if error is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, _limited(receive) if scope["type"] == "http" else receive, send)
         elif scope["type"] == "http":
             await _refuse(send, error, status)
         else:
@@ -68,6 +75,8 @@ class Guard:
         origins = headers.get(b"origin", [])
         if any(origin.decode("latin-1").lower() not in self._origins for origin in origins):
             return ForeignOrigin(), HTTPStatus.FORBIDDEN
+        if any(int(length) > MOST_BODY_BYTES for length in headers.get(b"content-length", []) if length.isdigit()):
+            return TooLarge(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         if scope["type"] == "http" and scope["path"] in PUBLIC:
             return None, HTTPStatus.OK
         if not hmac.compare_digest(self._offered(headers), self._key):
@@ -84,6 +93,19 @@ class Guard:
             if scheme.lower() == b"bearer":
                 offered.add(credentials.strip())
         return offered.pop() if len(offered) == 1 else b""
+
+
+def _limited(receive: Receive) -> Receive:
+    """Bodies that do not say how long they are are counted; one that grows too long ends like a client that left."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        return message if taken <= MOST_BODY_BYTES else {"type": "http.disconnect"}
+
+    return counted
 
 
 async def _refuse(send: Send, error: SoloError, status: HTTPStatus) -> None:

@@ -58,6 +58,7 @@ def application(house: House) -> FastAPI:
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.middleware_stack = app.build_middleware_stack()  # now, not at the first request
     return app
 
 

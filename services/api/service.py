@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import uvicorn
 import uvicorn.protocols.http.httptools_impl
-import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401  # loaded now, not inside the running loop
+import uvicorn.protocols.websockets.websockets_sansio_impl  # loaded now, not inside the running loop
 
 from services.api.guard import Guard
 from services.api.house import House
@@ -48,7 +48,8 @@ class APIService:
 
     async def run(self, ctx: Context) -> None:
         sessions: set[object] = set()
-        app = application(House(ctx, self.recent, sessions))
+        # In a thread: FastAPI takes its time over every route, and the loop has others to serve.
+        app = await asyncio.to_thread(application, House(ctx, self.recent, sessions))
         config = uvicorn.Config(
             Guard(app, key=self.key, port=self.door.getsockname()[1]),
             log_config=None,

@@ -192,7 +192,7 @@ class Ear:
             UtteranceHeard(
                 source=self.source,
                 utterance=name,
-                pause=pauses,
+                pause=pauses if ends.paused else 0,
                 pcm=self._utterance(origin, ends, woken),
                 wake_word=woken[0] if woken else None,
                 speech_end=self._arrived - (self._heard - origin - ends.speech_end) / SAMPLE_RATE,

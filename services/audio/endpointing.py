@@ -59,6 +59,11 @@ class Endpointer:
     def position(self) -> int:
         return self._position
 
+    @property
+    def paused(self) -> bool:
+        """Nothing was said since the last pause."""
+        return self._paused
+
     def feed(self, probability: float) -> Decision | None:
         policy = self._policy
         begin = self._position

@@ -37,7 +37,10 @@ class PromptTooLong(SoloError):
 
 
 class LLMEngine(Protocol):
-    """Constructor options: `model` (path of a GGUF; None = the packaged one), `context` (tokens), `threads`, `gpu_layers`."""
+    """Constructor options: `model` (path of a GGUF; None: the packaged one), `context` (tokens), `threads`, `gpu_layers`.
+
+    The last message is the user's.
+    """
 
     def load(self) -> dict[str, Any]:
         """Load and warm up. Raises `ModelMissing` or `ModelCorrupt`."""

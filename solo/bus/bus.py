@@ -39,6 +39,7 @@ class Bus:
         self._routes: dict[type[Event], tuple[Mailbox[Event], ...]] = {}
         self._handlers: dict[type[Message], Handler] = {}
         self._expected: dict[type[Message], asyncio.Event] = {}
+        self._down: dict[type[Message], SoloError] = {}
         self._dropped_by_closed = 0
 
     # -- facts -----------------------------------------------------------------------------------
@@ -115,6 +116,7 @@ class Bus:
             raise DuplicateHandler(f"{kind.__name__} is already answered by {present.owner}, so {owner} cannot")
         handler = Handler(owner, kind, answer, tasks, limit)
         self._handlers[kind] = handler
+        self._down.pop(kind, None)
         self._expected.setdefault(kind, asyncio.Event()).set()
         try:
             yield handler
@@ -132,6 +134,13 @@ class Bus:
         """Somebody will answer this kind: askers wait for the first start as they do for a restart."""
         self._expected.setdefault(kind, asyncio.Event())
 
+    def report_down(self, kind: type[Message], error: SoloError) -> None:
+        """Its service keeps failing: askers hear why at once, until it answers again."""
+        self._down[kind] = error
+        expected = self._expected.setdefault(kind, asyncio.Event())
+        expected.set()  # wakes those who wait
+        expected.clear()
+
     def forget(self, kind: type[Message]) -> None:
         """Nobody will answer this kind again: askers hear so at once instead of waiting for a restart."""
         if kind not in self._handlers and (expected := self._expected.pop(kind, None)) is not None:
@@ -147,6 +156,8 @@ class Bus:
                 await self._replaced(handler)
                 handler.suspect = False
                 continue
+            if (down := self._down.get(kind)) is not None:
+                raise SoloError.from_wire(down.to_wire())
             expected = self._expected.get(kind)
             if expected is None:
                 raise NoHandler(f"no running service answers {kind.__name__}")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import websockets
+from websockets.asyncio.client import connect
 
 from solo.errors import SoloError
 from solo.settings import DEFAULT_PORT, MachineSettings
@@ -52,7 +54,9 @@ class Client:
         home = StateDir(machine.state_dir)
         known = home.daemon()
         if port is None:
-            chosen = "port" in machine.model_fields_set and machine.port != 0  # 0: a free one, which the daemon wrote down
+            chosen = (
+                "port" in machine.model_fields_set and machine.port != 0
+            )  # 0: a free one, which the daemon wrote down
             port = machine.port if chosen or known is None else known.port
         self.address = f"127.0.0.1:{port or DEFAULT_PORT}"
         self._state_dir = home.path
@@ -96,9 +100,6 @@ class Client:
         on_message: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Answer:
         """One turn over `/ws/voice`; `pcm` (s16le mono 16 kHz) is fed in real time, 20 ms at a time."""
-        import websockets
-        from websockets.asyncio.client import connect
-
         try:
             async with asyncio.timeout(TURN_WITHIN_S + len(pcm or b"") / FRAME_BYTES * FRAME_S):
                 async with connect(

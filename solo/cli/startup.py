@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import time
 import wave
 from collections.abc import Callable, Coroutine
@@ -77,13 +79,13 @@ def _say_how_to_talk(services: list[dict[str, Any]], machine: MachineSettings) -
 
 async def _self_test(machine: MachineSettings) -> None:
     """A recorded question through the whole of Solo, at the pace at which it was spoken."""
-    from solo.cli.client import Client  # not at the top: the door is open before the client is loaded
-
+    # Loaded late and in a thread: the door opens before, and the loop goes on turning meanwhile.
+    client = await asyncio.to_thread(importlib.import_module, "solo.cli.client")
     out.print("\n[bold]self-test[/bold]: a recorded question, as if spoken now (--no-self-test skips it)")
     with resources.files("solo.cli").joinpath("selftest.wav").open("rb") as file, wave.open(file) as sample:
         pcm = sample.readframes(sample.getnframes())  # ours, so it is what it should be: s16le mono 16 kHz
     try:
-        answer = await Client(machine).voice({"wake": False, "talk": "self-test"}, pcm)
+        answer = await client.Client(machine).voice({"wake": False, "talk": "self-test"}, pcm)
     except SoloError as error:
         out.print(Text(error.line(), style="red"))
         return

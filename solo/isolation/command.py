@@ -21,6 +21,12 @@ class CommandEnded(SoloError):
     code = "isolation.command_ended"
 
 
+class CommandPortBusy(SoloError):
+    """The port of a program is taken."""
+
+    code = "isolation.command_port_busy"
+
+
 @dataclass(frozen=True, slots=True)
 class CommandService:
     """Ready when it accepts connections on `port` of loopback; ended with Solo, also when Solo is killed."""
@@ -31,6 +37,7 @@ class CommandService:
     port: int
 
     async def run(self, ctx: Context) -> None:
+        await self._check_port()
         process = await asyncio.create_subprocess_exec(
             *confine.tied(self.command),
             env=dict(self.environment),
@@ -56,6 +63,16 @@ class CommandService:
                     helper.cancel()
         finally:
             await _end(process)
+
+    async def _check_port(self) -> None:
+        """Somebody else there would be taken for it."""
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.close()
+            raise CommandPortBusy(
+                f"port {self.port}, on which {self.name} should listen, is used by another program",
+                hint="End that program, or start this one by itself on another port.",
+            )
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()

@@ -7,10 +7,8 @@ import itertools
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -18,37 +16,16 @@ import structlog
 from solo.bus import DeadlineExceeded, remaining
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied, EngineHung, EngineNotStarted
-from solo.isolation.frames import Frame, pack, receive
+from solo.isolation.frames import BadFrame, Frame, pack, receive
 from solo.isolation.pending import CREDIT, Pending
-from solo.isolation.quarantine import Quarantine, key_of
+from solo.isolation.quarantine import key_of
+from solo.isolation.spec import EngineSpec, environment
+from solo.isolation.words import LastWords, ending
 from solo.supervision import EngineState
 
+__all__ = ["EngineProcess", "EngineSpec"]
+
 _READ_AHEAD = 1024 * 1024
-_STDERR_LINES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """How to make an engine's process."""
-
-    adapter: str
-    """`module:Class`, imported in the child only."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the adapter; no secret that the engine itself does not need."""
-    threads: int = 1
-    """Its share of the CPU budget; also the limit of the numeric libraries' own pools."""
-    memory_limit: int = 4 * 1024**3
-    """Bytes of private memory, after which its allocations fail and it dies alone."""
-    load_within: float = 60.0
-    """Seconds to load."""
-    hang_after: float = 7.0
-    """Seconds without a heartbeat after which it is taken for hung and ended."""
-    settle_within: float = 8.0
-    """Seconds an engine may go on working for an asker that has left, before it is taken for hung."""
-    no_network: bool = True
-    python_path: tuple[str, ...] = ()
-    """Put before the child's `sys.path` (adapters outside the installed packages)."""
-    quarantine: Quarantine = field(default_factory=Quarantine)
 
 
 class EngineProcess:
@@ -62,13 +39,13 @@ class EngineProcess:
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self._settling: dict[int, float] = {}
+        self._concurrency = 1
         self._loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._death: asyncio.Future[EngineDied] = asyncio.get_running_loop().create_future()
         self._hang = ""
         self._pidfd: int | None = None
         self._last_frame = 0.0
-        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
-        self._log = structlog.get_logger(engine=spec.adapter.rpartition(":")[2])
+        self._words = LastWords(structlog.get_logger(engine=spec.adapter.rpartition(":")[2]))
 
     @property
     def pid(self) -> int | None:
@@ -93,7 +70,7 @@ class EngineProcess:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [
                     tasks.create_task(self._read_frames(), name="engine frames"),
-                    tasks.create_task(self._read_stderr(), name="engine stderr"),
+                    tasks.create_task(self._words.follow(self._process.stderr), name="engine stderr"),
                     tasks.create_task(self._watch_beat(), name="engine heartbeat"),
                 ]
                 await self._load()
@@ -171,7 +148,7 @@ class EngineProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(self.spec.threads),
+            env=environment(self.spec.threads),
             limit=_READ_AHEAD,
             start_new_session=True,
         )
@@ -205,7 +182,10 @@ class EngineProcess:
         try:
             while (frame := await receive(self._process.stdout)) is not None:
                 self._last_frame = asyncio.get_running_loop().time()
-                self._take(frame)
+                try:
+                    self._take(frame)
+                except KeyError as error:
+                    raise BadFrame(f"a frame of kind {frame['kind']} has no {error}") from error
         except SoloError as error:
             problem = error.message
         self._kill()
@@ -218,6 +198,7 @@ class EngineProcess:
             self.rss_bytes = frame["rss"]
         elif kind == "ready":
             self.info = frame["info"] | {"network": frame["network"]}
+            self._concurrency = frame["concurrency"]
             self._loaded.set_result(None)
         elif kind == "failed":
             if not self._loaded.done():
@@ -231,8 +212,8 @@ class EngineProcess:
 
     def _die(self, problem: str) -> None:
         assert self._process is not None
-        last = f"; it said: {self._stderr[-1]}" if self._stderr else ""
-        how = problem or self._hang or _ending(self._process.returncode)
+        last = f"; it said: {self._words.last}" if self._words.last else ""
+        how = problem or self._hang or ending(self._process.returncode)
         kind = EngineHung if self._hang else EngineDied
         died = kind(f"{self.spec.adapter.rpartition(':')[2]} (pid {self.pid}) {how}{last}")
         if not self._loaded.done():
@@ -240,9 +221,12 @@ class EngineProcess:
             self._loaded.exception()
         if not self._death.done():
             self._death.set_result(died)
+        # The engine takes calls in order: those behind it in the queue have done nothing.
+        begun = sorted([*self._pending, *self._settling])[: self._concurrency]
         for pending in self._pending.values():
             if not pending.ended:
-                self.spec.quarantine.died(pending.key)
+                if pending.id in begun:
+                    self.spec.quarantine.died(pending.key)
                 pending.fail(died)
         self._pending.clear()
 
@@ -266,19 +250,6 @@ class EngineProcess:
             elif any(now > deadline for deadline in self._settling.values()):
                 self._hang = f"went on for {self.spec.settle_within:g} s after its work was cancelled and was ended"
                 self._kill()
-
-    async def _read_stderr(self) -> None:
-        assert self._process is not None and self._process.stderr is not None
-        while True:
-            try:
-                line = await self._process.stderr.readline()
-            except ValueError:  # a line longer than the buffer: drop it
-                continue
-            if not line:
-                return
-            if text := line.decode(errors="replace").strip():
-                self._stderr.append(text)
-                self._log.debug("engine said", text=text)
 
     def _write(self, frame: Frame) -> None:
         self._write_packed(pack(frame))
@@ -319,23 +290,3 @@ class EngineProcess:
             if self._pidfd is not None:
                 os.close(self._pidfd)
                 self._pidfd = None
-
-
-def _ending(code: int | None) -> str:
-    if code is None:
-        return "closed its pipe"
-    if code < 0:
-        with suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
-
-
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """No secrets, no way out, and thread pools no bigger than the engine's share."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}  # noqa: TID251  # for the child
-    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_THREAD_LIMIT")
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return kept | dict.fromkeys(pools, str(threads)) | offline | {"OMP_WAIT_POLICY": "PASSIVE"}

@@ -90,7 +90,8 @@ class Worker:
         except Exception as error:
             self._send({"kind": "failed", **_wire(error)})
             return None
-        self._send({"kind": "ready", "info": info, "network": not isolated})
+        concurrency = getattr(adapter, "concurrency", 1)
+        self._send({"kind": "ready", "info": info, "network": not isolated, "concurrency": concurrency})
         return adapter
 
     def _beat(self) -> None:

@@ -201,6 +201,9 @@ class Child:
                 f"{self.spec.name} crashed {len(self._crashes)} times in {self.spec.intensity.within_s:g} s, "
                 f"last: {failure.message}"
             ) from error
+        if self._in_a_row > 1 and isinstance(cause := root_cause(error), SoloError):
+            for kind in self.spec.answers:
+                self._bus.report_down(kind, cause)
         pause = backoff.delay(self._in_a_row, rng=self._rng)
         note = f"{failure.message}; next start in {pause:.1f} s"
         if too_often:

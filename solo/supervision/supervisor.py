@@ -71,9 +71,9 @@ class Supervisor:
 
     @property
     def all_settled(self) -> bool:
-        """Every service is ready, or has stopped or failed for good."""
+        """Every service is ready, has ended for good, or keeps failing: nothing more is to be waited for."""
         settled = {State.READY, State.DEGRADED, State.STOPPED, State.FAILED}
-        return all(child.state in settled for child in self._children)
+        return all(child.state in settled or child.restarts > 1 for child in self._children)
 
     def _on_change(self, child: Child) -> None:
         if not child.running:

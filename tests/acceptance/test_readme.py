@@ -31,7 +31,7 @@ DOCUMENTS = sorted(
         *(path for folder in ("docs", "deploy", "models", "services") for path in (ROOT / folder).rglob("*.md")),
     ]
 )
-FOR_TESTS = {"SOLO_SPEECH_DIR", "SOLO_PORCUPINE_DIR", "SOLO_FAULT_ROUNDS"}
+FOR_TESTS = {"TEST_SPEECH_DIR", "TEST_PORCUPINE_DIR", "TEST_FAULT_ROUNDS"}
 """Variables that tests read; no settings."""
 OTHER_PROGRAMS = {"curl", "systemctl", "journalctl", "cp", "useradd", "pre-commit", "python"}
 PATHS = re.compile(r"`((?:solo|services|dashboard|deploy|scripts|models|tests|docs)/[\w./-]*)`")

@@ -19,7 +19,7 @@ from tests.contract.wake_cases import CASES, LEAD, OTHER_SPEECH, PORCUPINE_DIR, 
 @pytest.fixture(scope="class", params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "porcupine" and not (PORCUPINE_DIR / "pvporcupine").is_dir():
-        pytest.skip("no pvporcupine 1.9.5 in SOLO_PORCUPINE_DIR or .cache: the newer ones want an AccessKey")
+        pytest.skip("no pvporcupine 1.9.5 in TEST_PORCUPINE_DIR or .cache: the newer ones want an AccessKey")
     return CASES[request.param]
 
 
@@ -174,14 +174,14 @@ class TestWakeEngine:
 
 
 class TestRecordings:
-    """Real people, where SOLO_SPEECH_DIR has them."""
+    """Real people, where TEST_SPEECH_DIR has them."""
 
     @pytest.mark.parametrize("name", ["microwakeword", "openwakeword"])
     def test_nine_in_ten_are_heard_once_and_as_the_right_word(self, name: str) -> None:
-        folder = os.environ.get("SOLO_SPEECH_DIR", "")
+        folder = os.environ.get("TEST_SPEECH_DIR", "")
         files = sorted(Path(folder).glob("wake-alexa-*.wav")) if folder else []
         if not files:
-            pytest.skip("SOLO_SPEECH_DIR names no folder with wake-alexa-*.wav")
+            pytest.skip("TEST_SPEECH_DIR names no folder with wake-alexa-*.wav")
         right = 0
         with Child(CASES[name].adapter) as engine:
             for file in files:

@@ -14,7 +14,7 @@ from tests.contract.speech import pieces, say, silence
 LEAD = silence(0.5)
 TAIL = silence(1.0)
 OTHER_SPEECH = "The weather in Madrid is sunny today, and the train leaves at nine."
-PORCUPINE_DIR = Path(os.environ.get("SOLO_PORCUPINE_DIR") or ROOT / ".cache" / "pvporcupine-1.9.5")
+PORCUPINE_DIR = Path(os.environ.get("TEST_PORCUPINE_DIR") or ROOT / ".cache" / "pvporcupine-1.9.5")
 PORCUPINE = "services.wake.adapters.porcupine:Porcupine"
 MICRO = "services.wake.adapters.microwakeword:MicroWakeWord"
 OPEN = "services.wake.adapters.openwakeword:OpenWakeWord"

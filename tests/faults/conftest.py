@@ -15,7 +15,7 @@ import pytest
 import solo.cli
 from tests.daemon import Daemon, daemon
 
-ROUNDS = int(os.environ.get("SOLO_FAULT_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("TEST_FAULT_ROUNDS", "1"))
 
 
 @dataclass

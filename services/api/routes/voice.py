@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from contextlib import suppress
 from typing import Any, Literal
@@ -61,22 +60,30 @@ async def voice(socket: WebSocket) -> None:
     house: House = socket.app.state.house
     await socket.accept()
     try:
-        start = Start.model_validate(await socket.receive_json())
+        start = await _start(socket)
         session = Session(house.ctx, socket, start)
         house.sessions.add(session)
         try:
             await session.run()
         finally:
             house.sessions.discard(session)
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
-        problem = BadVoiceMessage(f"the first message has to be a `start`: {type(error).__name__}")
-        await _say(socket, {"type": "error", **envelope(problem)})
     except SoloError as error:
         await _say(socket, {"type": "error", **envelope(error)})
     except WebSocketDisconnect:
         return
     if socket.application_state is WebSocketState.CONNECTED:
-        await socket.close()
+        with suppress(WebSocketDisconnect):  # it has left by itself meanwhile
+            await socket.close()
+
+
+async def _start(socket: WebSocket) -> Start:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1006))
+    try:
+        return Start.model_validate_json(message.get("text") or "")
+    except ValidationError as error:
+        raise BadVoiceMessage(f"the first message has to be a `start`: {error.errors()[0]['msg']}") from None
 
 
 class Session:
@@ -121,7 +128,7 @@ class Session:
                 if len(pcm) % 2 or len(pcm) > MOST_FRAME_BYTES:
                     raise BadVoiceMessage(f"{len(pcm)} bytes are not s16le sound of at most {MOST_FRAME_BYTES} bytes")
                 self._ctx.publish(SoundCaptured(source=self._source, pcm=pcm))
-            elif json.loads(message["text"]) == {"type": "end"}:
+            elif (message.get("text") or "").replace(" ", "") == '{"type":"end"}':
                 self._ctx.publish(SoundEnded(source=self._source))
             else:
                 raise BadVoiceMessage("after `start` come sound and `end` only")
