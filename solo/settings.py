@@ -64,6 +64,8 @@ class MachineSettings(BaseSettings):
     """Where Solo keeps its key, its lock and its data."""
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
     """TCP port of the daemon on loopback; 0 takes a free one."""
+    cores: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    """CPU cores that Solo's engines share; unset: all of the machine."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that is logged."""
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -167,6 +167,7 @@ class Ear:
                             pause=pauses,
                             pcm=self._utterance(origin, ends, woken),
                             wake_word=word,
+                            talk=self.talk,
                         )
                     )
                 elif decision is Decision.ENDED:

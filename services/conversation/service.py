@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from services.conversation.early import EarlyWork
 from services.conversation.talks import Talks
 from services.conversation.turn import Turn, TurnPolicy, exhaust, prompt
 from services.messages.audio import (
@@ -19,16 +20,12 @@ from services.messages.audio import (
     WakeWordHeard,
 )
 from services.messages.conversation import AnswerPart, Ask, TurnFinished
-from services.messages.language import Prefill
-from services.messages.speech import Transcribe, Transcript
+from services.messages.language import ChatMessage
+from services.messages.speech import Transcript
 from solo.bus import Event, Overflow
-from solo.errors import SoloError
 from solo.supervision import Context
 
 E = TypeVar("E", bound=Event)
-
-_TRANSCRIBE_WITHIN_S = 30.0
-_PREFILL_WITHIN_S = 10.0
 
 
 class ConversationService:
@@ -38,10 +35,10 @@ class ConversationService:
         self._policy = policy
         self._talks = talks
         self._turns: dict[str, asyncio.Task[None]] = {}
-        self._early: dict[str, tuple[str, int, asyncio.Task[Transcript | SoloError]]] = {}
 
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
+            self._early = EarlyWork(ctx, tasks)
 
             def follow(kind: type[E], handle: Callable[[Context, asyncio.TaskGroup, E], None]) -> None:
                 tasks.create_task(_follow(ctx, tasks, kind, handle), name=f"conversation: {kind.__name__}")
@@ -69,38 +66,24 @@ class ConversationService:
     def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
         turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end)
         turn.mark("end_of_turn", event.decided)
-        transcript = self._transcript(ctx, event)
-        self._begin(tasks, event.source, self._spoken(ctx, turn, transcript, event.wake_word))
+        self._begin(tasks, event.source, self._spoken(turn, self._early.take(event), event.wake_word))
 
-    async def _spoken(self, ctx: Context, turn: Turn, transcript: Awaitable[Transcript], wake_word: str | None) -> None:
+    async def _spoken(self, turn: Turn, transcript: Awaitable[Transcript], wake_word: str | None) -> None:
         try:
             await exhaust(turn.answer(transcript, wake_word))
         except asyncio.CancelledError:
             await turn.be_silent()
             raise
 
-    def _transcript(self, ctx: Context, event: UtteranceHeard) -> Awaitable[Transcript]:
-        """The one begun at the last pause, when nothing was said after it."""
-        early = self._early.pop(event.source, None)
-        if early is not None:
-            utterance, pause, task = early
-            if (utterance, pause) == (event.utterance, event.pause):
-                return _unwrap(task)
-            task.cancel()
-        return ctx.request(Transcribe(pcm=event.pcm), within=_TRANSCRIBE_WITHIN_S)
-
     def _pause(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtterancePaused) -> None:
-        """Perhaps the speaker has finished: transcribe inside the silence."""
-        before = self._early.pop(event.source, None)
-        if before is not None:
-            before[2].cancel()
-        task = tasks.create_task(_attempt(ctx, Transcribe(pcm=event.pcm)), name="early transcription")
-        self._early[event.source] = (event.utterance, event.pause, task)
+        self._early.begin(event, lambda question: self._prompt(event.talk, question))
 
     def _speech(self, ctx: Context, tasks: asyncio.TaskGroup, event: SpeechStarted) -> None:
         """While the question is being asked, the model reads what comes before it."""
-        question = Prefill(messages=prompt(self._policy.system_prompt, self._talks, event.talk, None))
-        tasks.create_task(_try_prefill(ctx, question), name="prefill")
+        tasks.create_task(self._early.prefill(self._prompt(event.talk, None)), name="prefill")
+
+    def _prompt(self, talk: str, question: str | None) -> tuple[ChatMessage, ...]:
+        return prompt(self._policy.system_prompt, self._talks, talk, question)
 
     def _nothing(self, ctx: Context, tasks: asyncio.TaskGroup, event: NothingHeard) -> None:
         turn = self._turn(ctx, event.source, "default", None, time.monotonic())
@@ -112,8 +95,8 @@ class ConversationService:
         running = self._turns.get(event.source)
         if running is not None:
             running.cancel()
-        if isinstance(event, SourceClosed) and (early := self._early.pop(event.source, None)) is not None:
-            early[2].cancel()
+        if isinstance(event, SourceClosed):
+            self._early.drop(event.source)
 
     def _begin(self, tasks: asyncio.TaskGroup, source: str, work: Coroutine[Any, Any, None]) -> None:
         if (before := self._turns.get(source)) is not None:
@@ -141,25 +124,3 @@ async def _follow(
     async with ctx.subscribe(kind, limit=64, overflow=Overflow.FAIL) as box:
         async for event in box:
             handle(ctx, tasks, event)
-
-
-async def _attempt(ctx: Context, question: Transcribe) -> Transcript | SoloError:
-    """A failure belongs to the turn that may never ask for it, not to the service."""
-    try:
-        return await ctx.request(question, within=_TRANSCRIBE_WITHIN_S)
-    except SoloError as error:
-        return error
-
-
-async def _unwrap(task: asyncio.Task[Transcript | SoloError]) -> Transcript:
-    result = await task
-    if isinstance(result, SoloError):
-        raise result
-    return result
-
-
-async def _try_prefill(ctx: Context, question: Prefill) -> None:
-    try:
-        await ctx.request(question, within=_PREFILL_WITHIN_S)
-    except SoloError as error:
-        ctx.log.debug("no prefill", code=error.code)

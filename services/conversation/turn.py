@@ -143,7 +143,7 @@ class Turn:
         messages = prompt(self.policy.system_prompt, self.talks, self.talk, self.heard)
         for last_try in (False, True):
             try:
-                async with self.ctx.stream(self._question(messages), within=_TOKEN_WITHIN_S) as parts:
+                async with self.ctx.stream(self._question(messages), within=_TOKEN_WITHIN_S, ahead=1) as parts:
                     async for part in parts:
                         if isinstance(part, CompletionEnd):
                             self._end = part

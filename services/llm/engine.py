@@ -37,7 +37,7 @@ class PromptTooLong(SoloError):
 
 
 class LLMEngine(Protocol):
-    """Constructor options: `model` (path of a GGUF; None: the packaged one), `context` (tokens), `threads`, `gpu_layers`.
+    """Options: `model` (path of a GGUF; None: the packaged one), `context` (tokens), `threads`, `gpu_layers`.
 
     The last message is the user's.
     """

@@ -13,6 +13,9 @@ from solo.isolation.quarantine import key_of
 from solo.supervision import Context
 
 WITHIN_S = 30.0
+_AHEAD = 4
+"""Tokens the model may be ahead. Few: while a clause is being spoken the model rests and the voice has all cores;
+two engines that compute at once on the same cores are both many times slower than one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class LLMService:
                     within=WITHIN_S,
                     # The prompt names the input: a continuation after a death is the same input again.
                     key=key_of(pack({"kind": "complete", "messages": messages})),
+                    ahead=_AHEAD,
                     messages=messages,
                     prefix=question.prefix,
                     max_tokens=question.max_tokens,

@@ -28,12 +28,14 @@ class SoundEnded(Event):
     """A source has no more sound (the end of a file, a released push-to-talk button)."""
 
     source: str
+    """Name of the source."""
 
 
 class SoundHeard(Event):
     """Continuous sound of a source that waits for its wake word, for whoever listens for one."""
 
     source: str
+    """Name of the source."""
     pcm: bytes
     """s16le mono 16 kHz, about 80 ms."""
     start: int
@@ -41,7 +43,10 @@ class SoundHeard(Event):
 
 
 class WakeWordHeard(Event):
+    """A wake word was said to a source."""
+
     source: str
+    """Name of the source."""
     word: str
     """The wake word's id, such as `okay_nabu`."""
     at: int
@@ -49,14 +54,19 @@ class WakeWordHeard(Event):
 
 
 class SpeechStarted(Event):
+    """Somebody began to speak to a source that is being listened to."""
+
     source: str
+    """Name of the source."""
     talk: str
+    """Whose history the question will belong to."""
 
 
 class UtterancePaused(Event):
     """The speaker may have finished: what was said so far, for work inside the silence."""
 
     source: str
+    """Name of the source."""
     utterance: str
     """Id of the utterance; the same in `UtteranceHeard`."""
     pause: int
@@ -64,18 +74,24 @@ class UtterancePaused(Event):
     pcm: bytes
     """As in `UtteranceHeard`."""
     wake_word: str | None
+    """Id of the wake word in it; None when none was needed."""
+    talk: str
+    """Whose history the question belongs to."""
 
 
 class UtteranceHeard(Event):
     """A speaker has finished."""
 
     source: str
+    """Name of the source."""
     utterance: str
+    """Id of the utterance; the same as in its pauses."""
     pause: int
     """The last pause announced, when nothing was said since; 0 when there was none."""
     pcm: bytes
     """s16le mono 16 kHz, cut to the speech; after a wake word it begins before that word."""
     wake_word: str | None
+    """Id of the wake word in it; None when none was needed."""
     speech_end: float
     """Monotonic seconds at which the last speech sample arrived."""
     talk: str
@@ -88,13 +104,16 @@ class NothingHeard(Event):
     """A source was listened to in vain."""
 
     source: str
+    """Name of the source."""
     reason: Literal["no_wake", "no_speech"]
+    """`no_wake`: the wake word was not said; `no_speech`: nothing was said."""
 
 
 class SourceClosed(Event):
     """A source is gone; what is done for it may stop."""
 
     source: str
+    """Name of the source."""
 
 
 class SoundOut(BaseModel):
@@ -107,6 +126,7 @@ class SoundOut(BaseModel):
     sample_rate: int
     """Hz."""
     turn_id: str | None
+    """The turn it answers."""
     last: bool
     """Nothing follows: the answer has been spoken (`pcm` is empty then)."""
 
@@ -129,8 +149,11 @@ class PlaySound(Request[None]):
     """Play this on a source's loudspeaker; answered when the source has taken it, at the pace of its playback."""
 
     source: str
+    """Whose loudspeaker."""
     pcm: bytes
+    """s16le mono."""
     sample_rate: int
+    """Hz."""
     last: bool = False
     """The answer ends here."""
 
@@ -139,21 +162,29 @@ class StopSound(Request[None]):
     """Be silent at once: forget what has not been played yet."""
 
     source: str
+    """Whose loudspeaker."""
 
 
 class PlaybackStopped(Event):
     """What was sent for this turn is not to be played any further."""
 
     source: str
+    """Whose loudspeaker."""
     stopped_turn: str | None
+    """Id of that turn."""
 
 
 class SourceState(BaseModel):
+    """What one source is doing, for `/status`."""
+
     model_config = ConfigDict(frozen=True)
 
     source: str
+    """Name of the source."""
     state: Literal["waiting for wake word", "listening", "hearing speech", "answering", "closed"]
+    """What it is doing."""
     wake: bool
+    """It listens only after a wake word."""
     heard_s: float
     """Seconds of sound so far."""
     dropped: int

@@ -8,6 +8,8 @@ from solo.bus import Request, StreamRequest
 
 
 class Transcript(BaseModel):
+    """What was said, as text."""
+
     model_config = ConfigDict(frozen=True)
 
     text: str
@@ -28,6 +30,8 @@ class Transcribe(Request[Transcript]):
 
 
 class SoundChunk(BaseModel):
+    """The next piece of spoken text."""
+
     model_config = ConfigDict(frozen=True)
 
     pcm: bytes
@@ -35,6 +39,7 @@ class SoundChunk(BaseModel):
     sample_rate: int
     """Hz."""
     engine: str
+    """Engine and model, for people."""
 
 
 class Synthesize(StreamRequest[SoundChunk]):

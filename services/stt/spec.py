@@ -29,24 +29,25 @@ class STTSettings(BaseModel):
     """Directory of a CTranslate2 Whisper model; unset: the packaged tiny.en."""
     language: str | None = None
     """ISO 639-1, such as `de`; unset: detected, where the model knows several."""
-    threads: int = Field(default=2, ge=1, le=64)
-    """CPU threads of the engine."""
+    threads: int | None = Field(default=None, ge=1, le=64)
+    """CPU threads of the engine; unset: Solo's cores, at most 4."""
     memory_mb: int = Field(default=3072, ge=256)
     """Private memory after which the engine's process fails, alone."""
 
 
 def specs(settings: STTSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+    threads = settings.threads or min(machine.cores, 4)
     options: dict[str, object] = {}
     if settings.engine != "fake":
         options = {
             "model": str(settings.model) if settings.model else None,
             "language": settings.language,
-            "threads": settings.threads,
+            "threads": threads,
         }
     engine = EngineSpec(
         adapter=_ADAPTERS[settings.engine],
         options=options,
-        threads=settings.threads,
+        threads=threads,
         memory_limit=settings.memory_mb * 1024**2,
     )
     return [ServiceSpec(name="stt", make=lambda: STTService(engine), ready_within=60, answers=(Transcribe,))]

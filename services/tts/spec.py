@@ -29,24 +29,25 @@ class TTSSettings(BaseModel):
     """A Piper voice (`.onnx`, with its `.onnx.json` beside it); unset: the packaged en_US-joe-medium."""
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
     """1 is the voice's own pace, 2 twice as fast."""
-    threads: int = Field(default=1, ge=1, le=64)
-    """CPU threads of the engine."""
+    threads: int | None = Field(default=None, ge=1, le=64)
+    """CPU threads of the engine; unset: Solo's cores, at most 4."""
     memory_mb: int = Field(default=2048, ge=256)
     """Private memory after which the engine's process fails, alone."""
 
 
 def specs(settings: TTSSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+    threads = settings.threads or min(machine.cores, 4)
     options: dict[str, object] = {}
     if settings.engine != "fake":
         options = {
             "voice": str(settings.voice) if settings.voice else None,
             "speed": settings.speed,
-            "threads": settings.threads,
+            "threads": threads,
         }
     engine = EngineSpec(
         adapter=_ADAPTERS[settings.engine],
         options=options,
-        threads=settings.threads,
+        threads=threads,
         memory_limit=settings.memory_mb * 1024**2,
     )
     return [ServiceSpec(name="tts", make=lambda: TTSService(engine), ready_within=60, answers=(Synthesize,))]

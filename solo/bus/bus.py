@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from solo.bus.calls import Answer, Handler, Stream, StreamAnswer
+from solo.bus.calls import STREAM_AHEAD, Answer, Handler, Stream, StreamAnswer
 from solo.bus.context import deadline_after, until
 from solo.bus.errors import DuplicateHandler, NoHandler
 from solo.bus.mailbox import Mailbox, MailboxStatistics, Overflow
@@ -89,11 +89,16 @@ class Bus:
             return answer
 
     @asynccontextmanager
-    async def stream(self, question: StreamRequest[R], *, within: float) -> AsyncIterator[AsyncIterator[R]]:
-        """Ask, and iterate the answers; each has to come within `within` seconds. Leaving cancels the producer."""
+    async def stream(
+        self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD
+    ) -> AsyncIterator[AsyncIterator[R]]:
+        """Ask, and iterate the answers; each has to come within `within` seconds. Leaving cancels the producer.
+
+        The producer waits when `ahead` answers have not been taken.
+        """
         async with until(deadline_after(within), type(question).__name__):
             handler = await self._handler(question)
-        stream: Stream[R] = handler.open_stream(question)
+        stream: Stream[R] = handler.open_stream(question, ahead)
         stream.within = within
         try:
             yield stream

@@ -19,7 +19,7 @@ Answer = Callable[[Any], Awaitable[Any]]
 StreamAnswer = Callable[[Any], AsyncGenerator[Any, None]]
 
 STREAM_AHEAD = 16
-"""Items a producer may be ahead of its consumer."""
+"""Items a producer may be ahead of its consumer, where nobody says otherwise."""
 
 
 class Handler:
@@ -53,8 +53,8 @@ class Handler:
             # The asker is served or has left: nothing goes on working for it.
             task.cancel()
 
-    def open_stream(self, question: Message) -> Stream[Any]:
-        stream: Stream[Any] = Stream(type(question).__name__)
+    def open_stream(self, question: Message, ahead: int) -> Stream[Any]:
+        stream: Stream[Any] = Stream(type(question).__name__, ahead)
         stream.producer = self._start(self._produce(question, stream), question)
         stream.producer.add_done_callback(lambda _: stream.end(self._stopped()))
         return stream
@@ -125,10 +125,11 @@ class Handler:
 class Stream(Generic[R]):
     """The consumer's end of a stream of answers; iterate it."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, ahead: int) -> None:
         self.producer: asyncio.Task[None] | None = None
         self.within = 0.0
         self._what = what
+        self._ahead = ahead
         self._items: deque[R] = deque()
         self._ended = False
         self._error: SoloError | None = None
@@ -140,7 +141,7 @@ class Stream(Generic[R]):
         await self._room.wait()
         self._items.append(item)
         self._changed.set()
-        if len(self._items) >= STREAM_AHEAD:
+        if len(self._items) >= self._ahead:
             self._room.clear()
 
     def end(self, error: SoloError | None) -> None:

@@ -109,14 +109,14 @@ class Client:
                     over = asyncio.Event()
                     async with _beside(_feed(socket.send, pcm, over) if pcm is not None else None):
                         return await _collect(socket, on_message, over)
+        except TimeoutError as error:
+            raise Refused(f"the daemon on {self.address} did not finish the turn in time") from error
         except (OSError, websockets.InvalidHandshake) as error:
             if isinstance(error, websockets.InvalidStatus) and error.response.status_code in {401, 403, 421}:
                 raise Refused(f"the daemon on {self.address} does not accept the key in {self._state_dir}") from error
             raise self._no_daemon() from error
         except websockets.ConnectionClosed as error:
             raise Refused(f"the daemon on {self.address} closed the connection in mid-turn") from error
-        except TimeoutError as error:
-            raise Refused(f"the daemon on {self.address} did not finish the turn in time") from error
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, within: float) -> dict[str, Any]:
         try:

@@ -10,16 +10,17 @@ from solo.errors import SoloError
 from solo.isolation.frames import Frame
 
 CREDIT = 32
-"""Items an engine may send ahead of its consumer."""
+"""Items an engine may send ahead of its consumer, where nobody says otherwise."""
 
 
 class Pending:
     END: ClassVar[object] = object()
 
-    def __init__(self, id: int, key: str, within: float) -> None:
+    def __init__(self, id: int, key: str, within: float, credit: int) -> None:
         self.id = id
         self.key = key
         self.within = within
+        self._credit = credit
         self.ended = False
         self._items: deque[Any] = deque()
         self._value: Any = None
@@ -61,7 +62,7 @@ class Pending:
     def taken(self) -> int:
         """Credit to give back to the engine, in lots of half of it; 0 in between."""
         self._taken += 1
-        if self._taken < CREDIT // 2 or self.ended:
+        if self._taken < max(1, self._credit // 2) or self.ended:
             return 0
         lot, self._taken = self._taken, 0
         return lot

@@ -66,6 +66,7 @@ class EngineProcess:
     async def running(self) -> AsyncIterator[EngineProcess]:
         """Started and loaded inside; its death raises EngineDied out of the block; ended behind it."""
         await self._spawn()
+        assert self._process is not None
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [
@@ -91,10 +92,13 @@ class EngineProcess:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, /, *, within: float, key: str | None = None, **params: Any
+        self, method: str, /, *, within: float, key: str | None = None, ahead: int = CREDIT, **params: Any
     ) -> AsyncIterator[AsyncIterator[Any]]:
-        """Many answers, each within `within` seconds of being wanted. Leaving the block cancels the engine's work."""
-        async with self._asking(method, within, key, params, credit=CREDIT) as pending:
+        """Many answers, each within `within` seconds of being wanted. Leaving the block cancels the engine's work.
+
+        The engine waits when `ahead` answers have not been taken.
+        """
+        async with self._asking(method, within, key, params, credit=ahead) as pending:
             yield self._items(pending, method)
 
     async def _items(self, pending: Pending, method: str) -> AsyncIterator[Any]:
@@ -121,7 +125,7 @@ class EngineProcess:
         packed = pack(frame)
         key = key or key_of(pack({"kind": method, "params": params}))
         self.spec.quarantine.admit(key)
-        pending = self._pending[frame["id"]] = Pending(frame["id"], key, limit)
+        pending = self._pending[frame["id"]] = Pending(frame["id"], key, limit, credit)
         self._write_packed(packed)
         await self._flush()
         try:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, overload
 import structlog
 
 from solo.bus import Bus, Event, Mailbox, Overflow, Request, StreamRequest
+from solo.bus.calls import STREAM_AHEAD
 from solo.supervision.state import EngineState, State
 
 E = TypeVar("E", bound=Event)
@@ -76,8 +77,10 @@ class Context:
     async def request(self, question: Request[R], *, within: float) -> R:
         return await self._bus.request(question, within=within)
 
-    def stream(self, question: StreamRequest[R], *, within: float) -> AbstractAsyncContextManager[AsyncIterator[R]]:
-        return self._bus.stream(question, within=within)
+    def stream(
+        self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD
+    ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
+        return self._bus.stream(question, within=within, ahead=ahead)
 
     @overload
     async def answer(self, kind: type[Q], handler: Callable[[Q], Awaitable[Any]], *, limit: int = ...) -> None: ...

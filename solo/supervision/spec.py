@@ -46,7 +46,7 @@ class ServiceSpec:
     holds: tuple[str, ...] = ()
     """Services it holds something of: it starts when they are ready and is restarted with them (rest-for-one)."""
     answers: tuple[type[Any], ...] = ()
-    """Kinds of questions it answers: askers wait for its start and restarts, and no more once it has stopped for good."""
+    """Kinds of questions it answers: askers wait for its start and its restarts, until it has stopped for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from services.messages.audio import Attach, SoundCaptured, SoundEnded
 from services.messages.conversation import AnswerGrew, Ask, QuestionHeard, TurnFinished, TurnStarted
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
-from solo.supervision import Context
+from solo.supervision import Context, ServiceStateChanged, State
 
 router = APIRouter()
 MOST_FRAME_BYTES = 64 * 1024
@@ -35,6 +35,12 @@ class Stopping(SoloError):
     """Solo is stopping."""
 
     code = "api.stopping"
+
+
+class TurnLost(SoloError):
+    """The conversation crashed and took the turn with it."""
+
+    code = "api.turn_lost"
 
 
 class Start(BaseModel):
@@ -151,6 +157,8 @@ class Session:
 
     async def _send_facts(self, facts: Any) -> None:
         async for fact in facts:
+            if isinstance(fact, ServiceStateChanged) and (fact.name, fact.state) == ("conversation", State.BACKOFF):
+                raise TurnLost()
             if getattr(fact, "source", None) != self._source:
                 continue
             if isinstance(fact, TurnStarted):

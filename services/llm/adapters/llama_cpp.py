@@ -28,20 +28,33 @@ class LlamaCpp:
     """An `LLMEngine` on llama.cpp, with one conversation's prompt in its KV cache.
 
     Options: `model`: path of a GGUF, None for the packaged one; `context`: tokens of prompt and answer together;
-    `threads`: for prompt and answer alike; `gpu_layers`: layers on the GPU, -1 for all; `batch`: prompt tokens decoded
+    `threads`: for the answer, token by token; `batch_threads`: for the prompt (None: as many); `gpu_layers`: layers on the GPU, -1 for all; `batch`: prompt tokens decoded
     in one step.
     """
 
     def __init__(
-        self, model: str | None = None, context: int = 2048, threads: int = 2, gpu_layers: int = 0, batch: int = 512
+        self,
+        model: str | None = None,
+        context: int = 2048,
+        threads: int = 2,
+        batch_threads: int | None = None,
+        gpu_layers: int = 0,
+        batch: int = 512,
     ) -> None:
+        batch_threads = batch_threads or threads
         if context < 1 or threads < 1 or batch < 1 or gpu_layers < -1:
             raise BadEngineInput(
                 f"No engine has context {context}, threads {threads}, batch {batch}, gpu_layers {gpu_layers}",
                 hint="Use numbers from 1 up, and -1 or more for gpu_layers.",
             )
         self._model = model
-        self._options = {"context": context, "threads": threads, "gpu_layers": gpu_layers, "batch": batch}
+        self._options = {
+            "context": context,
+            "threads": threads,
+            "batch_threads": batch_threads,
+            "gpu_layers": gpu_layers,
+            "batch": batch,
+        }
         self._loaded: tuple[LlamaRuntime, ChatTemplate] | None = None
 
     def load(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _hear_troubles(lib: Any) -> tuple[deque[str], Any]:
 class LlamaRuntime:
     """Loads in the constructor. Not thread-safe: one call at a time."""
 
-    def __init__(self, path: Path, context: int, threads: int, gpu_layers: int, batch: int) -> None:
+    def __init__(self, path: Path, context: int, threads: int, batch_threads: int, gpu_layers: int, batch: int) -> None:
         import llama_cpp as lib
 
         self._lib: Any = lib
@@ -66,7 +66,7 @@ class LlamaRuntime:
         self.context = min(context, trained) if trained > 0 else context
         """Tokens the model can see; never more than it was trained on."""
         self._batch = max(1, min(batch, self.context))
-        self._context = self._new_context(path, threads, gpu_layers)
+        self._context = self._new_context(path, threads, batch_threads, gpu_layers)
         self._memory = lib.llama_get_memory(self._context)
         if not self._memory or not lib.llama_model_has_decoder(self._model) or lib.llama_model_has_encoder(self._model):
             self.close()
@@ -84,13 +84,14 @@ class LlamaRuntime:
             raise self._not_loadable(path)
         return model
 
-    def _new_context(self, path: Path, threads: int, gpu_layers: int) -> Any:
+    def _new_context(self, path: Path, threads: int, batch_threads: int, gpu_layers: int) -> Any:
         options = self._lib.llama_context_default_params()
         options.n_ctx = self.context
         options.n_batch = options.n_ubatch = self._batch
         # Only the last token's logits are wanted: without this a buffer for those of a whole batch is reserved.
         options.n_outputs_max = 1
-        options.n_threads = options.n_threads_batch = threads
+        options.n_threads = threads
+        options.n_threads_batch = batch_threads
         options.offload_kqv = options.op_offload = gpu_layers != 0
         options.abort_callback = self._abort
         context = self._lib.llama_init_from_model(self._model, options)
