@@ -7,7 +7,15 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Literal
 
-import structlog
+# structlog loads rich for tracebacks that we do not use, whenever rich is there: a fifth of the daemon's start.
+_RICH = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]  # an import of it fails, as where it is not installed
+try:
+    import structlog
+finally:
+    del sys.modules["rich"]
+    if _RICH is not None:
+        sys.modules["rich"] = _RICH
 
 _QUIET = ("httpx", "httpcore", "uvicorn.access", "asyncio")
 
@@ -55,3 +63,8 @@ def _drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
         if any(word in name.lower() for word in _SECRET_WORDS) and isinstance(event[name], str):
             event[name] = "***"
     return event
+
+
+def get_logger(**context: Any) -> Any:
+    """A logger that says `context` with every line."""
+    return structlog.get_logger(**context)

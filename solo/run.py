@@ -14,12 +14,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import psutil
-import structlog
-
 import solo
 from solo import logs
 from solo.bus import Bus, Overflow
+from solo.isolation import confine
+from solo.logs import get_logger
 from solo.state_dir import StateDir
 from solo.supervision import Describe, RestartLimitReached, State, StopRequested, Supervisor, SystemState, Tree
 from solo.supervision.loop_health import LoopHealth
@@ -48,7 +47,15 @@ def run(tree: Tree, companion: Companion | None = None) -> int:
     home.claim()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(Daemon(tree, companion).run())
+            daemon = Daemon(tree, companion)
+            code = runner.run(daemon.run())
+            if daemon.has_deaf_service:
+                # The runner would cancel it once more and then wait for ever.
+                home.release()
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+            return code
     finally:
         home.release()
 
@@ -65,11 +72,15 @@ class Daemon:
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC).isoformat()
         self._notifier = Notifier()
-        self._log = structlog.get_logger(service="solo")
+        self._log = get_logger(service="solo")
         machine = tree.machine
         self._loop_health = LoopHealth(blocked_s=machine.loop_blocked_ms / 1000, abort_s=machine.watchdog_s)
         self._settled = False
         self._supervisor = Supervisor(tree.build(), self._bus, on_change=self._on_change)
+
+    @property
+    def has_deaf_service(self) -> bool:
+        return self._supervisor.has_deaf_service
 
     async def run(self) -> int:
         self._take_signals()
@@ -155,7 +166,7 @@ class Daemon:
             for service in services
             if service.state is not State.READY
         )
-        own = psutil.Process().memory_info().rss
+        own = confine.resident_bytes()
         children = sum(service.engine.rss_bytes or 0 for service in services if service.engine is not None)
         bus = self._bus.statistics()
         return SystemState(

@@ -6,14 +6,16 @@ import hmac
 import json
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
+from services.api.front import HEALTHZ, READYZ
 from solo.errors import SoloError
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 MOST_BODY_BYTES = 1024 * 1024
-PUBLIC = frozenset({"/healthz", "/readyz"})
+PUBLIC = frozenset({HEALTHZ, READYZ})
 """Paths that need no key. Everything else does, whether or not it exists."""
 
 

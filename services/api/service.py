@@ -7,14 +7,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 import uvicorn.protocols.http.httptools_impl
 import uvicorn.protocols.websockets.websockets_sansio_impl  # loaded now, not inside the running loop
 
+from services.api.front import Front
 from services.api.guard import Guard
-from services.api.house import House
-from services.api.http import application
 from services.api.recent import RecentTurns
 from solo.supervision import Context
 
@@ -48,10 +48,9 @@ class APIService:
 
     async def run(self, ctx: Context) -> None:
         sessions: set[object] = set()
-        # In a thread: FastAPI takes its time over every route, and the loop has others to serve.
-        app = await asyncio.to_thread(application, House(ctx, self.recent, sessions))
+        front = Front()
         config = uvicorn.Config(
-            Guard(app, key=self.key, port=self.door.getsockname()[1]),
+            Guard(front, key=self.key, port=self.door.getsockname()[1]),
             log_config=None,
             log_level="warning",
             http="httptools",
@@ -67,7 +66,11 @@ class APIService:
                 following = tasks.create_task(self.recent.follow(ctx))
                 # A duplicate, since uvicorn closes what it serves and the door outlives a crash.
                 serving = tasks.create_task(server.serve(sockets=[self.door.dup()]))
-                tasks.create_task(_say_ready(ctx, server))
+                while not server.started:
+                    await asyncio.sleep(0.01)
+                # In a thread, since FastAPI takes its time: the door is open and the loop turns meanwhile.
+                front.furnish(await asyncio.to_thread(_application, ctx, self.recent, sessions))
+                ctx.ready()
                 await ctx.stopping.wait()
                 # uvicorn closes WebSockets at once; one whose turn is being answered may finish it first.
                 while sessions:
@@ -79,7 +82,8 @@ class APIService:
             server.abandon()
 
 
-async def _say_ready(ctx: Context, server: uvicorn.Server) -> None:
-    while not server.started:
-        await asyncio.sleep(0.01)
-    ctx.ready()
+def _application(ctx: Context, recent: RecentTurns, sessions: set[object]) -> Any:
+    from services.api.house import House  # not at the top: half of the daemon's imports are FastAPI's
+    from services.api.http import application
+
+    return application(House(ctx, recent, sessions))

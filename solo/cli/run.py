@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from solo import run as runner
+from solo.bus import Bus
 from solo.cli.dashboard import command_line
-from solo.cli.startup import companion
 from solo.isolation.command import CommandService
 from solo.supervision import ServiceSpec, Tree
 
@@ -25,7 +28,14 @@ def run(app: str, *, audio: str | None, port: int | None, self_test: bool, dashb
     tree = runner.load_tree(app, flags)
     if dashboard:
         tree = _with_dashboard(tree)
-    return runner.run(tree, companion(tree.machine, self_test=self_test))
+    began = time.monotonic()
+
+    async def accompany(bus: Bus) -> None:
+        # Loaded late and in a thread: the door opens before, and the loop goes on turning meanwhile.
+        startup = await asyncio.to_thread(importlib.import_module, "solo.cli.startup")
+        await startup.accompany(bus, tree.machine, began=began, self_test=self_test)
+
+    return runner.run(tree, accompany)
 
 
 def _with_dashboard(tree: Tree) -> Tree:

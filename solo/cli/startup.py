@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import time
 import wave
-from collections.abc import Callable, Coroutine
 from importlib import resources
 from typing import Any
 
@@ -15,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from solo.bus import Bus, Overflow
+from solo.cli.client import Client
 from solo.cli.show import out, services_table, turn_lines
 from solo.errors import SoloError
 from solo.settings import MachineSettings
@@ -25,41 +23,39 @@ _SETTLED = {State.READY, State.DEGRADED, State.FAILED, State.STOPPED}
 _WORKING = {State.READY, State.DEGRADED}
 
 
-def companion(machine: MachineSettings, *, self_test: bool) -> Callable[[Bus], Coroutine[Any, Any, None]]:
-    """Runs beside the daemon's services, in its loop, and talks to it through its door like anybody else."""
+async def accompany(bus: Bus, machine: MachineSettings, *, began: float, self_test: bool) -> None:
+    """Runs beside the daemon's services, in its loop, and talks to it through its door like anybody else.
 
-    async def accompany(bus: Bus) -> None:
-        began = time.monotonic()
-        services = await _show_services(bus, machine)
-        ready = all(service["state"] in _WORKING for service in services)
-        took = time.monotonic() - began
-        out.print(
-            Text(f"ready in {took:.1f} s", style="bold green")
-            if ready
-            else Text(f"not everything is ready after {took:.1f} s; `solo status` tells more", style="bold yellow")
-        )
-        _say_how_to_talk(services, machine)
-        names = {service["name"] for service in services}
-        if self_test and {"api", "audio", "conversation", "stt", "llm", "tts", "vad"} <= names:
-            await _self_test(machine)
-
-    return accompany
+    `began`: monotonic seconds of the start.
+    """
+    services = await _show_services(bus)
+    took = time.monotonic() - began
+    if all(service["state"] in _WORKING for service in services):
+        out.print(Text(f"ready in {took:.1f} s", style="bold green"))
+    else:
+        out.print(Text(f"not everything is ready after {took:.1f} s; `solo status` tells more", style="bold yellow"))
+    _say_how_to_talk(services, machine)
+    names = {service["name"] for service in services}
+    if self_test and {"api", "audio", "conversation", "stt", "llm", "tts", "vad"} <= names:
+        await _self_test(machine)
 
 
-async def _show_services(bus: Bus, machine: MachineSettings) -> list[dict[str, Any]]:
+async def _show_services(bus: Bus) -> list[dict[str, Any]]:
+    services: list[dict[str, Any]] = []
     async with bus.subscribe(
         ServiceStateChanged, limit=512, overflow=Overflow.DROP_OLDEST, owner="start-up"
     ) as changes:
         with Live(Table(), console=out, refresh_per_second=8, transient=not out.is_terminal) as live:
-            async for _ in changes:
+            while True:
                 system = await bus.request(Describe(), within=5)
                 services = [service.model_dump(mode="json") for service in system.services]
                 live.update(services_table(services), refresh=out.is_terminal)
                 # A service that backs off keeps trying; do not wait for it for ever.
                 if all(service["state"] in _SETTLED or service["restarts"] > 1 for service in services):
                     break
-        if not out.is_terminal:
-            out.print(services_table(services))
+                await anext(changes)
+    if not out.is_terminal:
+        out.print(services_table(services))
     return services
 
 
@@ -79,13 +75,11 @@ def _say_how_to_talk(services: list[dict[str, Any]], machine: MachineSettings) -
 
 async def _self_test(machine: MachineSettings) -> None:
     """A recorded question through the whole of Solo, at the pace at which it was spoken."""
-    # Loaded late and in a thread: the door opens before, and the loop goes on turning meanwhile.
-    client = await asyncio.to_thread(importlib.import_module, "solo.cli.client")
     out.print("\n[bold]self-test[/bold]: a recorded question, as if spoken now (--no-self-test skips it)")
     with resources.files("solo.cli").joinpath("selftest.wav").open("rb") as file, wave.open(file) as sample:
         pcm = sample.readframes(sample.getnframes())  # ours, so it is what it should be: s16le mono 16 kHz
     try:
-        answer = await client.Client(machine).voice({"wake": False, "talk": "self-test"}, pcm)
+        answer = await Client(machine).voice({"wake": False, "talk": "self-test"}, pcm)
     except SoloError as error:
         out.print(Text(error.line(), style="red"))
         return

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import structlog
-
 from solo.bus import DeadlineExceeded, remaining
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied, EngineHung, EngineNotStarted
@@ -21,6 +19,7 @@ from solo.isolation.pending import CREDIT, Pending
 from solo.isolation.quarantine import key_of
 from solo.isolation.spec import EngineSpec, environment
 from solo.isolation.words import LastWords, ending
+from solo.logs import get_logger
 from solo.supervision import EngineState
 
 __all__ = ["EngineProcess", "EngineSpec"]
@@ -45,7 +44,7 @@ class EngineProcess:
         self._hang = ""
         self._pidfd: int | None = None
         self._last_frame = 0.0
-        self._words = LastWords(structlog.get_logger(engine=spec.adapter.rpartition(":")[2]))
+        self._words = LastWords(get_logger(engine=spec.adapter.rpartition(":")[2]))
 
     @property
     def pid(self) -> int | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
-
-import structlog
+from typing import Any
+from typing import Any
 
 
 class LastWords:
     """Reads a child's stderr into the log and remembers its last line."""
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(self, log: Any) -> None:
         self.last = ""
         self._log = log
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
-import structlog
-
 from solo.bus import Bus
 from solo.errors import SoloError
+from solo.logs import get_logger
 from solo.supervision import backoff
 from solo.supervision.messages import ServiceStateChanged
 from solo.supervision.service import Context
@@ -58,7 +57,7 @@ class Child:
         self._bus = bus
         self._rng = rng
         self._on_change = on_change
-        self._log = structlog.get_logger(service="supervision")
+        self._log = get_logger(service="supervision")
         self._note = ""
         self._since = time.monotonic()
         self._started = self._since

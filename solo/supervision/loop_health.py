@@ -11,8 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
+from solo.logs import get_logger
 from solo.supervision.state import LoopState
 
 PROBE_S = 0.05
@@ -32,7 +31,7 @@ class LoopHealth:
         self._reported = 0.0
         self._loop_thread = 0
         self._end = threading.Event()
-        self._log = structlog.get_logger(service="loop")
+        self._log = get_logger(service="loop")
 
     async def probe(self) -> None:
         """Runs in the loop until cancelled."""

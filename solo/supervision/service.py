@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar, overload
 
-import structlog
-
 from solo.bus import Bus, Event, Mailbox, Overflow, Request, StreamRequest
 from solo.bus.calls import STREAM_AHEAD
+from solo.logs import get_logger
 from solo.supervision.state import EngineState, State
 
 E = TypeVar("E", bound=Event)
@@ -38,7 +37,7 @@ class Context:
         self.name = name
         self.stopping = asyncio.Event()
         """Set when the service should finish what is under way and return."""
-        self.log = structlog.get_logger(service=name)
+        self.log = get_logger(service=name)
         self.engine: Callable[[], EngineState | None] = lambda: None
         """Describes the engine it has in a child process; the service sets it."""
         self._bus = bus

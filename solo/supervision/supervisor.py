@@ -6,9 +6,8 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from solo.bus import Bus
+from solo.logs import get_logger
 from solo.supervision.child import Child, RestartLimitReached
 from solo.supervision.containment import contained_task
 from solo.supervision.spec import ServiceSpec
@@ -40,7 +39,9 @@ class Supervisor:
         self._changed = on_change or (lambda: None)
         rng = rng or random.Random()
         self._children = [Child(spec, bus, rng=rng, on_change=self._on_change) for spec in specs]
-        self._log = structlog.get_logger(service="supervision")
+        self.has_deaf_service = False
+        """One went on after it was cancelled at the end."""
+        self._log = get_logger(service="supervision")
 
     async def run(self, stop: asyncio.Event, stop_now: asyncio.Event) -> None:
         """Keep everything running until `stop`, then drain; `stop_now` cancels what still runs.
@@ -49,7 +50,8 @@ class Supervisor:
         """
         loop = asyncio.get_running_loop()
         loop.set_task_factory(contained_task)
-        tasks = {asyncio.create_task(child.run(), name=child.spec.name): child for child in self._children}
+        # From the last to the first, which is also the order of the drain: the door opens before the engines load.
+        tasks = {asyncio.create_task(child.run(), name=child.spec.name): child for child in reversed(self._children)}
         stopping = asyncio.create_task(stop.wait())
         self._open_gates()
         fatal: BaseException | None = None
@@ -93,7 +95,7 @@ class Supervisor:
     async def _drain(self, tasks: dict[asyncio.Task[None], Child], stop_now: asyncio.Event) -> None:
         """Stop in reverse order: ask, wait as long as the spec allows, insist."""
         now = asyncio.create_task(stop_now.wait())
-        for task, child in reversed(tasks.items()):
+        for task, child in tasks.items():
             if not task.done():
                 child.ask_to_stop()
                 await asyncio.wait({task, now}, timeout=child.spec.drain_within, return_when=asyncio.FIRST_COMPLETED)
@@ -103,4 +105,5 @@ class Supervisor:
                 await asyncio.wait({task}, timeout=1.0)
             if not task.done():
                 self._log.error("service ignores cancellation", name=child.spec.name)
+                self.has_deaf_service = True
         now.cancel()

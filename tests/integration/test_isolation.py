@@ -52,7 +52,9 @@ async def running(kind: str = "Echo", **options: Any) -> AsyncIterator[EnginePro
         yield engine
 
 
-async def dies(engine_options: dict[str, Any], provoke: Callable[[EngineProcess], Any]) -> tuple[BaseException, EngineDied]:
+async def dies(
+    engine_options: dict[str, Any], provoke: Callable[[EngineProcess], Any]
+) -> tuple[BaseException, EngineDied]:
     """What the asker got, and what the block of the engine raised."""
     asked: list[BaseException] = []
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from services.api.front import HEALTHZ, READYZ
 from services.api.house import House, TheHouse
 from services.messages.audio import DescribeSources
 from solo.errors import SoloError
@@ -16,12 +17,13 @@ router = APIRouter()
 _WITHIN_S = 2.0
 
 
-@router.get("/healthz", summary="Alive: the event loop turns")
-async def healthz() -> dict[str, str]:
-    return {"status": "alive"}
+@router.get(HEALTHZ, summary="Alive: the event loop turns")
+async def healthz() -> JSONResponse:
+    """Answered by the front (`services.api.front`); here for the documentation."""
+    return JSONResponse({"status": "alive"})
 
 
-@router.get("/readyz", summary="Ready: every service is; 503 with the reasons until then")
+@router.get(READYZ, summary="Ready: every service is; 503 with the reasons until then")
 async def readyz(house: TheHouse) -> JSONResponse:
     system = await house.ctx.request(Describe(), within=_WITHIN_S)
     # Names only: this route is public, and what failed may name files.
@@ -31,20 +33,21 @@ async def readyz(house: TheHouse) -> JSONResponse:
 
 
 @router.get("/status", summary="Everything about the daemon in one snapshot")
-async def status(house: TheHouse) -> dict[str, Any]:
+async def status(house: TheHouse) -> JSONResponse:
     system = await house.ctx.request(Describe(), within=_WITHIN_S)
-    return {
+    body = {
         **system.model_dump(mode="json"),
         "audio": await _audio(house, {service.name: service for service in system.services}),
         "turns": [turn.model_dump(mode="json") for turn in house.recent.newest_first()],
         "tokens_per_s": house.recent.tokens_per_s(),
     }
+    return JSONResponse(body)
 
 
 @router.post("/api/stop", status_code=202, summary="Stop the daemon: it drains first")
-async def stop(house: TheHouse) -> dict[str, str]:
+async def stop(house: TheHouse) -> JSONResponse:
     house.ctx.publish(StopRequested(by="api"))
-    return {"status": "draining"}
+    return JSONResponse({"status": "draining"}, status_code=202)
 
 
 async def _audio(house: House, services: dict[str, Any]) -> dict[str, Any]:

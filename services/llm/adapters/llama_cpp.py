@@ -28,8 +28,8 @@ class LlamaCpp:
     """An `LLMEngine` on llama.cpp, with one conversation's prompt in its KV cache.
 
     Options: `model`: path of a GGUF, None for the packaged one; `context`: tokens of prompt and answer together;
-    `threads`: for the answer, token by token; `batch_threads`: for the prompt (None: as many); `gpu_layers`: layers on the GPU, -1 for all; `batch`: prompt tokens decoded
-    in one step.
+    `threads`: for the answer, token by token; `batch_threads`: for the prompt (None: as many); `gpu_layers`: layers on
+    the GPU, -1 for all; `batch`: prompt tokens decoded in one step.
     """
 
     def __init__(

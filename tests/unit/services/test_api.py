@@ -72,7 +72,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def door(bus: Bus, ctx: Context, *, without: tuple[type[Any], ...] = ()) -> AsyncIterator[tuple[httpx.AsyncClient, Rig]]:
+async def door(
+    bus: Bus, ctx: Context, *, without: tuple[type[Any], ...] = ()
+) -> AsyncIterator[tuple[httpx.AsyncClient, Rig]]:
     rig = Rig(bus, ctx)
     answers: dict[type[Any], Callable[[Any], Any]] = {
         Describe: rig.describe,

@@ -104,8 +104,6 @@ class TestEnd:
         assert made[:2] == [(Decision.STARTED, 3), (Decision.ENDED, 100)]
 
 
-
-
 @given(st.lists(st.floats(min_value=0, max_value=1), max_size=400))
 def test_whatever_is_heard_the_order_makes_sense(scores: list[float]) -> None:
     ends = Endpointer(POLICY)

@@ -21,7 +21,13 @@ async def inside(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def knock(
-    headers: Headers, *, kind: str = "http", path: str = "/status", method: str = "GET", port: int = PORT, **options: Any
+    headers: Headers,
+    *,
+    kind: str = "http",
+    path: str = "/status",
+    method: str = "GET",
+    port: int = PORT,
+    **options: Any,
 ) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 

@@ -204,7 +204,9 @@ class TestAnswered:
         async with stage(cast):
             one = turn(ctx)
             await exhaust(one.answer("What is the capital of France?"))
-        story = [fact for fact in cast.facts if isinstance(fact, TurnStarted | QuestionHeard | AnswerGrew | TurnFinished)]
+        story = [
+            fact for fact in cast.facts if isinstance(fact, TurnStarted | QuestionHeard | AnswerGrew | TurnFinished)
+        ]
         assert type(story[0]) is TurnStarted
         assert type(story[1]) is QuestionHeard
         assert type(story[-1]) is TurnFinished

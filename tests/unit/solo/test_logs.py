@@ -55,7 +55,9 @@ def test_from_the_level_on(capsys: pytest.CaptureFixture[str], level: str, seen:
     assert len(lines(capsys)) == seen
 
 
-@pytest.mark.parametrize("name", ["key", "api_key", "access_key", "TOKEN", "password", "client_secret", "Authorization"])
+@pytest.mark.parametrize(
+    "name", ["key", "api_key", "access_key", "TOKEN", "password", "client_secret", "Authorization"]
+)
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_secrets_are_dropped(capsys: pytest.CaptureFixture[str], name: str, form: Any) -> None:
     logs.configure("info", form)

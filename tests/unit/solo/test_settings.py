@@ -205,7 +205,9 @@ class TestInvalid:
         assert "\n" not in line
 
     @pytest.mark.parametrize(
-        "text", ["port = \n", "[ear\n", "port = 1\nport = 2\n", "\x00", "= 3"], ids=["value", "table", "twice", "nul", "key"]
+        "text",
+        ["port = \n", "[ear\n", "port = 1\nport = 2\n", "\x00", "= 3"],
+        ids=["value", "table", "twice", "nul", "key"],
     )
     def test_a_file_that_is_no_toml(self, text: str, bare_settings: Path) -> None:
         config_file(bare_settings, text)

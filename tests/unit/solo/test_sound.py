@@ -29,7 +29,9 @@ def at(rate: int) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype(np.float32)
 
 
-def header(*, channels: int = 1, rate: int = RATE, bits: int = 16, kind: int = 1, data: bytes = b"", size: int | None = None) -> bytes:
+def header(
+    *, channels: int = 1, rate: int = RATE, bits: int = 16, kind: int = 1, data: bytes = b"", size: int | None = None
+) -> bytes:
     block = max(1, channels * bits // 8) & 0xFFFF
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, kind, channels, rate, (rate * block) & 0xFFFFFFFF, block, bits)
     body = b"WAVE" + form + struct.pack("<4sI", b"data", len(data) if size is None else size) + data
@@ -130,7 +132,17 @@ def test_odd_sound_is_decoded_or_refused_in_one_line(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "name",
-    ["empty", "no samples", "header only", "65535 channels", "65 channels", "rate 0", "longer than half an hour", "text", "zeros"],
+    [
+        "empty",
+        "no samples",
+        "header only",
+        "65535 channels",
+        "65 channels",
+        "rate 0",
+        "longer than half an hour",
+        "text",
+        "zeros",
+    ],
 )
 def test_what_cannot_be_sound_is_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"

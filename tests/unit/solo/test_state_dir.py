@@ -146,7 +146,8 @@ class TestDaemon:
         assert mode(tmp_path / DAEMON_FILE) == 0o600
 
     @pytest.mark.parametrize(
-        "text", ["", "{", "[]", "null", "3", '{"pid": 1}', '{"pid": "x", "port": 1}', '{"pid": null, "port": 1}', "\x00"]
+        "text",
+        ["", "{", "[]", "null", "3", '{"pid": 1}', '{"pid": "x", "port": 1}', '{"pid": null, "port": 1}', "\x00"],
     )
     def test_nonsense_names_nobody(self, tmp_path: Path, text: str) -> None:
         (tmp_path / DAEMON_FILE).write_text(text)

@@ -257,9 +257,7 @@ class TestReturning:
         async def run(ctx: Context) -> None:
             ctx.ready()
 
-        async with supervised(
-            bus, spec("one", run, restart=Restart.ON_FAILURE), spec("other", until_stopped)
-        ) as house:
+        async with supervised(bus, spec("one", run, restart=Restart.ON_FAILURE), spec("other", until_stopped)) as house:
             assert (await house.reaches("one", State.STOPPED)).restarts == 0
             assert house.supervisor.all_settled
 
@@ -429,6 +427,7 @@ class TestDraining:
             before = now()
         assert order == ["two", "one"]
         assert now() - before < 2 + 1.5
+        assert house.supervisor.has_deaf_service
         release.set()
         await asyncio.sleep(0.001)
 

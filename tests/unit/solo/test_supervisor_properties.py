@@ -51,7 +51,9 @@ class Puppet:
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(NAMES), st.sampled_from(["ready", "crash"]), st.sampled_from([0.0, 0.01, 0.5, 5.0, 70.0])),
+    st.tuples(
+        st.sampled_from(NAMES), st.sampled_from(["ready", "crash"]), st.sampled_from([0.0, 0.01, 0.5, 5.0, 70.0])
+    ),
     max_size=25,
 )
 holdings = st.tuples(
