@@ -31,9 +31,11 @@ HEAD = """\
 def page() -> str:
     pieces = [HEAD, _section("Solo itself", MachineSettings, [])]
     fields = settings_type().model_fields
-    for part in parts():
-        if part.settings is not None and part.name in fields:
-            pieces.append(_section(part.name, part.settings, [part.name]))
+    pieces += [
+        _section(part.name, part.settings, [part.name])
+        for part in parts()
+        if part.settings is not None and part.name in fields
+    ]
     return "\n".join(pieces)
 
 

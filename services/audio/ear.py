@@ -23,6 +23,8 @@ from solo.supervision import Context
 
 _INBOX = 1500
 """Pieces of 20 ms: 30 s that may wait while an engine is being restarted."""
+_BACK_S = 5.0
+"""Sound kept while an utterance is being transcribed, in case it was the wake word alone."""
 _WAKE_SAMPLES = SAMPLE_RATE * 80 // 1000
 """The wake word is looked for in pieces of 80 ms: a quarter of the cost of 20 ms, and soon enough."""
 
@@ -37,6 +39,9 @@ class EarPolicy:
     after_speech_s: float = 0.2
     wake_tail_s: float = 0.25
     """Speech this soon after a wake word is its own end."""
+    follows_within_s: float = 0.7
+    """A question that begins later than this after the wake word is cut off from it: recognisers lose what comes
+    behind a long silence."""
     question_within_s: float = 6.0
     """Silence after the wake word until the ear gives up."""
 
@@ -58,6 +63,7 @@ class Ear:
         self._ended = False
         self._doing = "waiting for wake word" if wake else "listening"
         self._utterances = 0
+        self._utterance_end = 0
 
     # -- from outside ----------------------------------------------------------------------------
 
@@ -71,6 +77,13 @@ class Ear:
     def woken(self, word: str, at: int) -> None:
         if self.wake:
             self._woken = (word, at)
+
+    def listen_again(self, word: str) -> None:
+        """Only the wake word was said: the question may have begun meanwhile, so listen from its end on."""
+        if self._ended:
+            self._ctx.publish(NothingHeard(source=self.source, reason="no_speech"))
+        else:
+            self._woken = (word, self._utterance_end)
 
     def state(self) -> SourceState:
         return SourceState.model_validate(
@@ -112,7 +125,7 @@ class Ear:
                 return woken
             if self._doing != "answering" or self.turn_over.is_set():
                 self._doing = "waiting for wake word"
-            pcm = await self._next(keep_s=self._policy.before_wake_s + 1.0)
+            pcm = await self._next(keep_s=self._policy.before_wake_s + _BACK_S)
             if pcm is None:
                 self._tell(unsent, start)
                 return await self._late_wake()
@@ -189,6 +202,7 @@ class Ear:
     def _publish_utterance(
         self, name: str, pauses: int, origin: int, ends: Endpointer, woken: tuple[str, int] | None
     ) -> None:
+        self._utterance_end = origin + ends.speech_end
         self._ctx.publish(
             UtteranceHeard(
                 source=self.source,
@@ -203,11 +217,13 @@ class Ear:
         )
 
     def _utterance(self, origin: int, ends: Endpointer, woken: tuple[str, int] | None) -> bytes:
+        """The speech, with the wake word in front when it follows without a pause, so that no first word is cut."""
         policy = self._policy
-        if woken:
+        started = ends.started_at or 0
+        if woken and started < policy.follows_within_s * SAMPLE_RATE:
             begin = origin - int(policy.before_wake_s * SAMPLE_RATE)
         else:
-            begin = origin + (ends.started_at or 0) - int(policy.before_speech_s * SAMPLE_RATE)
+            begin = origin + started - int(policy.before_speech_s * SAMPLE_RATE)
         return self._cut(begin, origin + ends.speech_end + int(policy.after_speech_s * SAMPLE_RATE))
 
     # -- the ring --------------------------------------------------------------------------------

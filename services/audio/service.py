@@ -11,6 +11,7 @@ from services.audio.mouth import Mouth
 from services.messages.audio import (
     Attach,
     DescribeSources,
+    OnlyWakeWordHeard,
     PlaybackStopped,
     PlaySound,
     SoundCaptured,
@@ -63,7 +64,7 @@ class AudioService:
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hear(ctx))
-            for kind in (SoundEnded, WakeWordHeard, TurnFinished):
+            for kind in (SoundEnded, WakeWordHeard, OnlyWakeWordHeard, TurnFinished):
                 tasks.create_task(self._follow(ctx, kind))
             tasks.create_task(ctx.answer(PlaySound, self._play, limit=MOST_SOURCES * 2))
             tasks.create_task(ctx.answer(StopSound, lambda question: self._stop(ctx, question)))
@@ -103,7 +104,9 @@ class AudioService:
                 if (source := self._sources.get(sound.source)) is not None:
                     source.ear.hear(sound.pcm)
 
-    async def _follow(self, ctx: Context, kind: type[SoundEnded | WakeWordHeard | TurnFinished]) -> None:
+    async def _follow(
+        self, ctx: Context, kind: type[SoundEnded | WakeWordHeard | OnlyWakeWordHeard | TurnFinished]
+    ) -> None:
         async with ctx.subscribe(kind, limit=256, overflow=Overflow.FAIL) as events:
             async for event in events:
                 if (source := self._sources.get(event.source)) is None:
@@ -112,6 +115,8 @@ class AudioService:
                     source.ear.end()
                 elif isinstance(event, WakeWordHeard):
                     source.ear.woken(event.word, event.at)
+                elif isinstance(event, OnlyWakeWordHeard):
+                    source.ear.listen_again(event.word)
                 else:
                     source.ear.turn_over.set()
 

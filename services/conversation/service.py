@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
 from services.conversation.early import EarlyWork
 from services.conversation.talks import Talks
 from services.conversation.turn import Turn, TurnPolicy, exhaust, prompt
+from services.conversation.wake_phrase import strip_wake_phrase
 from services.messages.audio import (
     NothingHeard,
+    OnlyWakeWordHeard,
     SourceClosed,
     SpeechStarted,
     UtteranceHeard,
@@ -23,6 +25,7 @@ from services.messages.conversation import AnswerPart, Ask, TurnFinished
 from services.messages.language import ChatMessage
 from services.messages.speech import Transcript
 from solo.bus import Event, Overflow
+from solo.errors import SoloError
 from solo.supervision import Context
 
 E = TypeVar("E", bound=Event)
@@ -66,10 +69,16 @@ class ConversationService:
     def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
         turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end)
         turn.mark("end_of_turn", event.decided)
-        self._begin(tasks, event.source, self._spoken(turn, self._early.take(event), event.wake_word))
+        transcript = asyncio.ensure_future(self._early.take(event))
+        self._begin(tasks, event.source, self._spoken(ctx, turn, transcript, event.wake_word))
 
-    async def _spoken(self, turn: Turn, transcript: Awaitable[Transcript], wake_word: str | None) -> None:
+    async def _spoken(
+        self, ctx: Context, turn: Turn, transcript: asyncio.Future[Transcript], wake_word: str | None
+    ) -> None:
         try:
+            if wake_word is not None and await _is_wake_word_alone(transcript, wake_word):
+                ctx.publish(OnlyWakeWordHeard(source=turn.source, word=wake_word))
+                return
             await exhaust(turn.answer(transcript, wake_word))
         except asyncio.CancelledError:
             await turn.be_silent()
@@ -115,6 +124,14 @@ class ConversationService:
             speak_to=speak_to,
             origin=origin,
         )
+
+
+async def _is_wake_word_alone(transcript: asyncio.Future[Transcript], wake_word: str) -> bool:
+    """People pause after the wake word. A transcription that fails is the turn's to tell."""
+    try:
+        return not strip_wake_phrase((await transcript).text, wake_word)
+    except SoloError:
+        return False
 
 
 async def _follow(

@@ -100,6 +100,13 @@ class UtteranceHeard(Event):
     """Monotonic seconds at which the end of speech was certain."""
 
 
+class OnlyWakeWordHeard(Event):
+    """An utterance held the wake word and nothing else: the question is still to come."""
+
+    source: str
+    word: str
+
+
 class NothingHeard(Event):
     """A source was listened to in vain."""
 

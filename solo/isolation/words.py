@@ -6,7 +6,6 @@ import asyncio
 import signal
 from contextlib import suppress
 from typing import Any
-from typing import Any
 
 
 class LastWords:

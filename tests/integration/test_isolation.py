@@ -109,7 +109,7 @@ class TestAsking:
 
     async def test_an_expected_failure_is_the_same_error_here(self) -> None:
         async with running() as engine:
-            with pytest.raises(BadEngineInput, match="^no$"):
+            with pytest.raises(BadEngineInput, match=r"^no$"):
                 await engine.call("refuse", within=5)
             assert await engine.call("echo", within=5, value=1) == 1
 
@@ -122,7 +122,7 @@ class TestAsking:
     @pytest.mark.parametrize("method", ["nothing", "_fail", "__init__", "steps"])
     async def test_only_public_methods_can_be_called(self, method: str) -> None:
         async with running() as engine:
-            with pytest.raises(EngineError, match=f"has no method {method}"):
+            with pytest.raises(EngineError, match=rf"has no method {method}"):
                 await engine.call(method, within=5)
 
     async def test_an_answer_that_cannot_be_sent_is_an_error(self) -> None:
@@ -175,7 +175,7 @@ class TestStreaming:
 
     async def test_a_stall_is_noticed(self) -> None:
         async with running("Crowd") as engine:
-            with pytest.raises(DeadlineExceeded, match="did not answer stall within 0.2 s"):
+            with pytest.raises(DeadlineExceeded, match=r"did not answer stall within 0\.2 s"):
                 async with engine.stream("stall", within=0.2) as numbers:
                     async for _ in numbers:
                         pass
@@ -184,7 +184,7 @@ class TestStreaming:
 class TestDeadlines:
     async def test_of_the_call(self) -> None:
         async with running("Crowd") as engine:
-            with pytest.raises(DeadlineExceeded, match="echo did not answer wait within 0.1 s"):
+            with pytest.raises(DeadlineExceeded, match=r"echo did not answer wait within 0\.1 s"):
                 await engine.call("wait", within=0.1)
             assert await engine.call("echo", within=5, value=1) == 1
 
@@ -470,7 +470,8 @@ import asyncio, sys
 from solo.isolation.process import EngineProcess, EngineSpec
 
 async def main():
-    async with EngineProcess(EngineSpec(adapter="tests.stubs.engines:Echo", python_path=(sys.argv[1],))).running() as engine:
+    spec = EngineSpec(adapter="tests.stubs.engines:Echo", python_path=(sys.argv[1],))
+    async with EngineProcess(spec).running() as engine:
         busy = asyncio.create_task(engine.call("sleep", within=1000, seconds=1000))
         await asyncio.sleep(0.2)
         print(engine.pid, flush=True)

@@ -84,4 +84,4 @@ async def journal(bus: Bus, seen: list[tuple[str, State]]) -> None:
     """Write down every change of state until cancelled."""
     async with bus.subscribe(ServiceStateChanged, limit=100_000, overflow=Overflow.FAIL) as changes:
         async for change in changes:
-            seen.append((change.name, change.state))
+            seen.append((change.name, change.state))  # noqa: PERF401  # it is cancelled in the middle

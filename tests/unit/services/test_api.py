@@ -238,7 +238,7 @@ class TestErrors:
 
         services.app.parts()
         # The engines' children load their ports, the daemon does not.
-        import services.llm.engine  # noqa: F401
+        import services.llm.engine
 
         assert code in known_errors()
 

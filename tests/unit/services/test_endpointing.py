@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,7 +94,7 @@ class TestEnd:
     def test_by_the_policy(self, end_ms: int) -> None:
         ends = Endpointer(EndpointingPolicy(end_ms=end_ms, pause_ms=64))
         made = feed(ends, (SPEECH, 10), (SILENCE, 100))
-        decision, chunk = next(one for one in made if one[0] is Decision.ENDED)
+        _, chunk = next(one for one in made if one[0] is Decision.ENDED)
         silence_ms = (chunk - 10) * CHUNK_MS
         assert end_ms <= silence_ms < end_ms + CHUNK_MS
 

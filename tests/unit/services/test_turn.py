@@ -416,7 +416,7 @@ def utterance(*, pause: int = 0, pcm: bytes = b"question", name: str = "kitchen-
 
 
 def pause(number: int = 1, *, pcm: bytes = b"question", name: str = "kitchen-1") -> UtterancePaused:
-    return UtterancePaused(source="kitchen", utterance=name, pause=number, pcm=pcm, wake_word=None)
+    return UtterancePaused(source="kitchen", utterance=name, pause=number, pcm=pcm, wake_word=None, talk="family")
 
 
 class TestService:

@@ -1,0 +1,288 @@
+"""The WebSocket doors, spoken to as a server would: sound in, sound out, and everything that happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from services.api.house import House
+from services.api.http import application
+from services.api.recent import RecentTurns
+from services.messages.audio import Attach, SoundCaptured, SoundEnded, SoundOut
+from services.messages.conversation import (
+    AnswerGrew,
+    AnswerPart,
+    Ask,
+    QuestionHeard,
+    TurnFinished,
+    TurnStarted,
+    TurnSummary,
+)
+from solo.bus import Bus, Event, Overflow
+from solo.isolation.engine import EngineDied
+from solo.supervision import Context
+
+WITHIN_S = 5.0
+RATE = 22_050
+
+
+class Client:
+    """The server's side of one WebSocket: what the client sends goes in, what the application sends comes out."""
+
+    def __init__(self) -> None:
+        self.inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.outbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.task: asyncio.Task[None] | None = None
+
+    async def text(self, value: Any) -> None:
+        text = value if isinstance(value, str) else json.dumps(value)
+        await self.inbound.put({"type": "websocket.receive", "text": text})
+
+    async def sound(self, pcm: bytes) -> None:
+        await self.inbound.put({"type": "websocket.receive", "bytes": pcm})
+
+    async def leave(self) -> None:
+        await self.inbound.put({"type": "websocket.disconnect", "code": 1001})
+
+    async def next(self) -> Any:
+        """JSON as an object, sound as bytes, the end as None."""
+        async with asyncio.timeout(WITHIN_S):
+            message = await self.outbound.get()
+        if message["type"] == "websocket.close":
+            return None
+        return message["bytes"] if message.get("bytes") is not None else json.loads(message["text"])
+
+    async def rest(self) -> list[Any]:
+        found = []
+        while (message := await self.next()) is not None:
+            found.append(message)
+        return found
+
+    async def over(self) -> None:
+        assert self.task is not None
+        async with asyncio.timeout(WITHIN_S):
+            await self.task
+
+
+@asynccontextmanager
+async def connected(ctx: Context, path: str) -> AsyncIterator[Client]:
+    client = Client()
+    sessions: set[object] = set()
+    app = application(House(ctx, RecentTurns(), sessions))
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "scheme": "ws",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8700),
+        "subprotocols": [],
+        "state": {},
+    }
+    client.task = asyncio.create_task(app(scope, client.inbound.get, client.outbound.put))
+    await client.inbound.put({"type": "websocket.connect"})
+    async with asyncio.timeout(WITHIN_S):
+        assert (await client.outbound.get())["type"] == "websocket.accept"
+    try:
+        yield client
+    finally:
+        await client.leave()
+        async with asyncio.timeout(WITHIN_S):
+            await asyncio.wait([client.task])
+        assert sessions == set()
+
+
+class Stage:
+    """Plays the ears, the mouth and the conversation."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.attached: asyncio.Queue[Attach] = asyncio.Queue()
+        self.closed: asyncio.Queue[str] = asyncio.Queue()
+        self.sounds: asyncio.Queue[SoundOut] = asyncio.Queue()
+        self.asked: list[Ask] = []
+        self.error: Exception | None = None
+
+    async def attach(self, question: Attach) -> AsyncGenerator[SoundOut, None]:
+        if self.error is not None:
+            raise self.error
+        await self.attached.put(question)
+        try:
+            while True:
+                yield await self.sounds.get()
+        finally:
+            await self.closed.put(question.source)
+
+    async def ask(self, question: Ask) -> AsyncGenerator[AnswerPart, None]:
+        self.asked.append(question)
+        yield AnswerPart(delta="Paris")
+        await self.say(b"\1\0" * 10)
+        await self.say(b"", last=True)
+        yield AnswerPart(summary=summary(question.speak_to or "text"))
+
+    async def say(self, pcm: bytes, *, last: bool = False) -> None:
+        await self.sounds.put(SoundOut(pcm=pcm, sample_rate=RATE, turn_id="t", last=last))
+
+
+def summary(source: str, **more: Any) -> TurnSummary:
+    known: dict[str, Any] = {"outcome": "answered", "audio_s": 1.0}
+    return TurnSummary(
+        turn_id="t", at="now", source=source, talk="default", heard="What?", said="Paris", **{**known, **more}
+    )
+
+
+@pytest.fixture
+async def stage(bus: Bus, ctx: Context) -> AsyncIterator[Stage]:
+    stage = Stage(bus)
+    async with asyncio.TaskGroup() as tasks:
+        serving = [
+            tasks.create_task(ctx.answer(Attach, stage.attach)),
+            tasks.create_task(ctx.answer(Ask, stage.ask)),
+        ]
+        await asyncio.sleep(0)
+        yield stage
+        for task in serving:
+            task.cancel()
+
+
+class TestVoice:
+    async def start(self, client: Client, stage: Stage, **more: Any) -> str:
+        await client.text({"type": "start", **more})
+        ready = await client.next()
+        assert ready["type"] == "ready"
+        async with asyncio.timeout(WITHIN_S):
+            attached = await stage.attached.get()
+        assert attached.source == ready["source"]
+        source: str = ready["source"]
+        return source
+
+    async def test_a_spoken_question(self, bus: Bus, ctx: Context, stage: Stage) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            async with bus.subscribe(Event, limit=99, overflow=Overflow.FAIL) as facts:
+                source = await self.start(client, stage, talk="family")
+                await client.sound(b"\1\0" * 320)
+                await client.text({"type": "end"})
+                async with asyncio.timeout(WITHIN_S):
+                    heard, ended = await anext(facts), await anext(facts)
+            assert isinstance(heard, SoundCaptured)
+            assert (heard.source, heard.pcm) == (source, b"\1\0" * 320)
+            assert isinstance(ended, SoundEnded)
+            assert ended.source == source
+            bus.publish(TurnStarted(source=source))
+            bus.publish(QuestionHeard(source=source, text="What?"))
+            bus.publish(AnswerGrew(source="somebody else", delta="not ours"))
+            bus.publish(AnswerGrew(source=source, delta="Paris"))
+            assert await client.next() == {"type": "heard", "text": "What?"}
+            assert await client.next() == {"type": "delta", "text": "Paris"}
+            await stage.say(b"\2\0" * 10)
+            assert await client.next() == {"type": "sound", "sample_rate": RATE}
+            assert await client.next() == b"\2\0" * 10
+            bus.publish(TurnFinished(source=source, summary=summary(source)))
+            await stage.say(b"\3\0" * 10)
+            await stage.say(b"", last=True)
+            rest = await client.rest()
+        # The turn comes behind the last of the sound, although its fact came first.
+        assert rest[:2] == [{"type": "sound", "sample_rate": RATE}, b"\3\0" * 10]
+        assert (rest[2]["type"], rest[2]["turn"]["said"]) == ("turn", "Paris")
+        assert len(rest) == 3
+        assert await asyncio.wait_for(stage.closed.get(), WITHIN_S) == source
+
+    async def test_a_typed_one_answered_aloud(self, ctx: Context, stage: Stage) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            source = await self.start(client, stage, text="What?", talk="family")
+            rest = await client.rest()
+        assert [(asked.text, asked.talk, asked.speak_to) for asked in stage.asked] == [("What?", "family", source)]
+        kinds = [message["type"] if isinstance(message, dict) else "pcm" for message in rest]
+        assert kinds == ["delta", "sound", "pcm", "turn"]
+
+    @pytest.mark.parametrize("outcome", ["no_speech", "no_wake", "failed", "cancelled"])
+    async def test_a_turn_without_sound_ends_at_once(self, bus: Bus, ctx: Context, stage: Stage, outcome: str) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            source = await self.start(client, stage, wake=True)
+            bus.publish(TurnFinished(source=source, summary=summary(source, outcome=outcome, audio_s=0.0)))
+            (turn,) = await client.rest()
+        assert turn["turn"]["outcome"] == outcome
+
+    @pytest.mark.parametrize(
+        "first",
+        ["", "{", "[]", '"start"', {}, {"type": "begin"}, {"type": "start", "speed": 2}, {"type": "start", "text": ""}],
+    )
+    async def test_what_is_no_start(self, ctx: Context, stage: Stage, first: Any) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            await client.text(first)
+            (error,) = await client.rest()
+        assert error["type"] == "error"
+        assert error["error"]["code"] == "api.bad_voice_message"
+        assert stage.attached.empty()
+
+    async def test_sound_before_the_start(self, ctx: Context, stage: Stage) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            await client.sound(b"\0\0")
+            (error,) = await client.rest()
+        assert error["error"]["code"] == "api.bad_voice_message"
+
+    @pytest.mark.parametrize("sent", [b"\0", b"\0\0" * 40_000, "end", {"type": "stop"}, "{"])
+    async def test_what_is_no_sound(self, ctx: Context, stage: Stage, sent: Any) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            source = await self.start(client, stage)
+            await (client.sound(sent) if isinstance(sent, bytes) else client.text(sent))
+            (error,) = await client.rest()
+        assert error["error"]["code"] == "api.bad_voice_message"
+        assert await asyncio.wait_for(stage.closed.get(), WITHIN_S) == source
+
+    async def test_a_client_that_leaves_closes_its_source(self, ctx: Context, stage: Stage) -> None:
+        async with connected(ctx, "/ws/voice") as client:
+            source = await self.start(client, stage)
+            await client.leave()
+            await client.over()
+            assert await asyncio.wait_for(stage.closed.get(), WITHIN_S) == source
+
+    async def test_a_failure_is_told_by_name(self, ctx: Context, stage: Stage) -> None:
+        stage.error = EngineDied("gone", hint="Wait.")
+        async with connected(ctx, "/ws/voice") as client:
+            await client.text({"type": "start"})
+            *_, error = await client.rest()
+        assert error == {"type": "error", "error": {"code": "engine.died", "message": "gone", "hint": "Wait."}}
+
+
+class TestEvents:
+    async def test_everything_that_happens_but_sound(self, bus: Bus, ctx: Context) -> None:
+        async with connected(ctx, "/ws/events") as client:
+            for _ in range(5):  # until it has subscribed
+                await asyncio.sleep(0)
+            bus.publish(SoundCaptured(source="kitchen", pcm=b"\0\0"))
+            bus.publish(QuestionHeard(source="kitchen", text="Wie spät? ✓"))
+            told = await client.next()
+        assert (told["kind"], told["source"], told["text"]) == ("QuestionHeard", "kitchen", "Wie spät? ✓")
+        assert {"id", "wall", "monotonic", "turn_id"} <= told.keys()
+
+    async def test_what_a_client_says_is_ignored(self, bus: Bus, ctx: Context) -> None:
+        async with connected(ctx, "/ws/events") as client:
+            await client.text("hello")
+            await client.sound(b"\0")
+            for _ in range(10):
+                await asyncio.sleep(0)
+            bus.publish(QuestionHeard(source="kitchen", text="What?"))
+            assert (await client.next())["text"] == "What?"
+
+    async def test_a_client_that_leaves_is_unsubscribed(self, bus: Bus, ctx: Context) -> None:
+        async with connected(ctx, "/ws/events") as client:
+            await client.leave()
+            await client.over()
+        assert bus.statistics().mailboxes == ()
+
+    async def test_the_end_of_solo_is_told(self, ctx: Context) -> None:
+        async with connected(ctx, "/ws/events") as client:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            ctx.stopping.set()
+            assert await client.next() is None
