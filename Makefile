@@ -1,5 +1,5 @@
 # Every target sets up what it needs by itself: a virtual environment in .venv with the locked dependencies.
-# The first time llama.cpp is compiled (some minutes); afterwards a target starts at once.
+# The first time on a machine llama.cpp is compiled (some minutes); afterwards a target starts at once.
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml scripts/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Solo needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@command -v c++ >/dev/null || { echo "llama.cpp needs a C++ compiler (Debian: apt-get install g++)"; exit 1; }
@@ -30,8 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "setting up $(VENV); the first time on a machine llama.cpp is compiled, which takes some minutes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python scripts/install.py
 	@touch $(STAMP)
 
 run: setup

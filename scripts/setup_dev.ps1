@@ -109,11 +109,7 @@ function Install-Everything {
     Write-Host 'installing the locked dependencies; the first time llama.cpp is compiled, which takes some minutes'
     Invoke-Step 'Installing uv' $VenvPython @(
         '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', "uv==$UvVersion")
-    $uv = Join-Path $Venv 'Scripts\uv.exe'
-    Invoke-Step 'Installing the dependencies' $uv @(
-        'pip', 'install', '--quiet', '--python', $VenvPython, '--require-hashes', '-r', 'requirements.lock')
-    Invoke-Step 'Installing Solo' $uv @(
-        'pip', 'install', '--quiet', '--python', $VenvPython, '--no-deps', '--no-build-isolation', '-e', '.')
+    Invoke-Step 'Installing the dependencies' $VenvPython @((Join-Path $Root 'scripts\install.py'))
     Set-Content -LiteralPath $Stamp -Value (Get-Date -Format o)
 }
 

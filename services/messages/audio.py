@@ -104,7 +104,9 @@ class OnlyWakeWordHeard(Event):
     """An utterance held the wake word and nothing else: the question is still to come."""
 
     source: str
+    """Name of the source."""
     word: str
+    """The wake word's id."""
 
 
 class NothingHeard(Event):

@@ -1,6 +1,6 @@
 """The bare engines' own times for given utterances: `python -m tests.bench.bare ENGINE IN.json`, JSON on stdout.
 
-Each runs alone in a fresh process with the packages' ordinary interface: no daemon, no bus, no child, no tricks of ours.
+Each runs alone in a fresh process with the packages' ordinary interface: no daemon, no bus, no tricks of ours.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ def _cpu_by_name(running: Any) -> dict[str, float]:
 
 def _write_noise(path: Path) -> None:
     random = Random(1)
-    samples = b"".join(
-        int(random.gauss(0, 60)).to_bytes(2, "little", signed=True) for _ in range(16_000 * 10)
-    )
+    samples = b"".join(int(random.gauss(0, 60)).to_bytes(2, "little", signed=True) for _ in range(16_000 * 10))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

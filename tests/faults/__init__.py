@@ -1,1 +1,1 @@
-"""Kill, freeze and crash what can be killed, frozen and crashed; `make faults` does so many times and prints a table."""
+"""Kills, freezes and crashes everything that can be; `make faults` does so many times and prints a table."""

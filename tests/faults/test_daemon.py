@@ -32,7 +32,7 @@ def test_kill_9_leaves_no_orphan_and_the_next_start_works(tmp_path: Path) -> Non
             os.kill(children[0].pid, signal.SIGSTOP)
             running.process.kill()
             running.process.wait(10)
-            gone, alive = psutil.wait_procs(children, timeout=5)
+            _, alive = psutil.wait_procs(children, timeout=5)
             assert not alive, f"orphans: {alive}"
     with daemon(tmp_path) as running:
         assert running.ask("What is two plus two?")["outcome"] == "answered"

@@ -1,4 +1,4 @@
-"""Any engine child can be killed, frozen or crashed, idle or in mid-answer: the turn ends well, the child comes back."""
+"""Any engine child can be killed, frozen or crashed, idle or in mid-answer: the turn ends well, the child is back."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ LONG_QUESTION = "Tell me a long story about a small boat on a big sea."
 
 
 def _crashed(engine: str) -> Callable[[Fact], bool]:
-    return lambda fact: (
-        fact["kind"] == "ServiceStateChanged" and fact["name"] == engine and fact["state"] == "backoff"
-    )
+    return lambda fact: fact["kind"] == "ServiceStateChanged" and fact["name"] == engine and fact["state"] == "backoff"
 
 
 def _hit(daemon: Daemon, engine: str, fault: signal.Signals, facts: Facts, row: Row) -> None:

@@ -253,7 +253,33 @@ class TestWithWakeWord:
             await rig.hear(speech((0.15, True), (2.0, False), (1.0, True), (1.0, False)))
             (heard,) = rig.of(UtteranceHeard)
             assert len(rig.of(SpeechStarted)) == 1
-            assert loud_part(heard.pcm)[1] > 3.5
+            # Behind so long a silence the question is cut off from the wake word.
+            assert loud_part(heard.pcm)[1] == pytest.approx(1.0, abs=0.05)
+
+    @pytest.mark.parametrize(("silence_s", "with_wake_word"), [(0.2, True), (0.6, True), (0.9, False), (3.0, False)])
+    async def test_what_follows_soon_is_one_with_it(
+        self, bus: Bus, ctx: Context, silence_s: float, with_wake_word: bool
+    ) -> None:
+        async with listening(bus, ctx, wake=True) as rig:
+            await rig.hear(speech((2.0, False), (0.7, True)))
+            await self.wake(rig)
+            await rig.hear(speech((silence_s, False), (1.0, True), (1.0, False)))
+            (heard,) = rig.of(UtteranceHeard)
+        spoken = 0.7 + silence_s + 1.0 if with_wake_word else 1.0
+        assert loud_part(heard.pcm)[1] == pytest.approx(spoken, abs=0.05)
+
+    async def test_when_it_was_all_that_was_said_the_question_may_have_begun(self, bus: Bus, ctx: Context) -> None:
+        """While that was being found out, somebody went on speaking: nothing of it is lost."""
+        async with listening(bus, ctx, wake=True) as rig:
+            await rig.hear(speech((2.0, False), (0.4, True)))
+            await self.wake(rig)
+            await rig.hear(speech((0.5, True), (1.0, False)))  # its end sounded like a question
+            assert len(rig.of(UtteranceHeard)) == 1
+            await rig.hear(speech((0.4, True)))
+            rig.ear.listen_again("okay_nabu")
+            await rig.hear(speech((0.6, True), (1.0, False)))
+            _, heard = rig.of(UtteranceHeard)
+        assert loud_part(heard.pcm)[1] == pytest.approx(1.0, abs=0.05)
 
     async def test_silence_after_it_gives_up_and_waits_again(self, bus: Bus, ctx: Context) -> None:
         async with listening(bus, ctx, wake=True) as rig:

@@ -420,6 +420,22 @@ class TestRestart:
         with pytest.raises(NoHandler):
             await bus.request(Double(number=1), within=1000)
 
+    async def test_nor_when_its_service_keeps_failing(self, bus: Bus) -> None:
+        bus.expect(Double)
+        before = now()
+        asking = asyncio.create_task(bus.request(Double(number=1), within=1000))
+        await asyncio.sleep(1)
+        bus.report_down(Double, Refused("no model", hint="Get one."))
+        for question in (asking, bus.request(Double(number=1), within=1000)):
+            with pytest.raises(Refused) as caught:
+                await question
+            assert caught.value.line() == "no model. Get one. [test.refused]"
+        assert now() - before == pytest.approx(1)
+        async with serving(bus, Double, double):
+            assert await bus.request(Double(number=2), within=1) == 4
+        with pytest.raises(DeadlineExceeded):  # once it has served again, it is waited for again
+            await bus.request(Double(number=2), within=1)
+
 
 class TestStream:
     async def test_hands_over_every_item_in_order(self, bus: Bus) -> None:

@@ -607,6 +607,24 @@ class TestTelling:
                 await bus.request(Double(number=1), within=1000)
             assert now() == before
 
+    async def test_questions_to_a_service_that_keeps_failing_hear_why(self, bus: Bus) -> None:
+        mended = False
+
+        async def run(ctx: Context) -> None:
+            if not mended:
+                raise Named(hint="Mend it.")
+            ctx.ready()
+            await ctx.answer(Double, double)
+
+        async with supervised(bus, spec("one", run, intensity=OFTEN, answers=(Double,))) as house:
+            before = now()
+            with pytest.raises(Named, match="The engine is out of order"):
+                await bus.request(Double(number=1), within=1000)
+            assert now() - before < 1  # the second crash in a row tells
+            mended = True
+            await house.reaches("one", State.READY)
+            assert await bus.request(Double(number=2), within=1) == 4
+
     async def test_a_snapshot_is_frozen(self, bus: Bus) -> None:
         async with supervised(bus, spec("one", until_stopped)) as house:
             state = house.state("one")
