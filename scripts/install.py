@@ -22,7 +22,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rest = Path(folder) / "others.lock"
         rest.write_text(others, encoding="utf-8")
-        uv("--require-hashes", "-r", str(rest))
+        uv("--no-deps", "--require-hashes", "-r", str(rest))  # the lock file names them all
         uv("--no-deps", str(wheel(compiled, Path(folder))))
     uv("--no-deps", "--no-build-isolation", "-e", str(ROOT))
 
