@@ -130,7 +130,6 @@ class Daemon:
     def _on_change(self) -> None:
         if not self._settled and self._supervisor.all_settled:
             self._settled = True
-            gc.collect()
             gc.freeze()  # what is loaded now stays: later collections need not look at it
             self._loop_health.start_counting()
             self._notifier.ready()

@@ -64,7 +64,13 @@ class EngineProcess:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EngineProcess]:
         """Started and loaded inside; its death raises EngineDied out of the block; ended behind it."""
-        await self._spawn()
+        spawning = asyncio.ensure_future(self._spawn())
+        try:
+            await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            await spawning  # uvloop leaves behind a child whose start is cancelled in the middle
+            await self._end()
+            raise
         assert self._process is not None
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -283,10 +289,9 @@ class EngineProcess:
         assert process is not None and process.stdin is not None
         process.stdin.close()
         try:
-            async with asyncio.timeout(1.0):
-                await process.wait()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await process.wait()
         finally:
             self._kill()
             await process.wait()

@@ -420,6 +420,16 @@ class TestLoading:
                 raise AssertionError("never loaded")
         assert any(isinstance(error, EngineDied) for error in caught.value.exceptions)
 
+    @pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
+    async def test_cancelled_while_it_is_started_leaves_nothing(self, steps: int) -> None:
+        task = asyncio.create_task(running().__aenter__())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert psutil.Process().children() == []
+
     async def test_cancelled_in_the_middle_leaves_nothing(self) -> None:
         task = asyncio.create_task(running(options={"load_s": 1000.0}).__aenter__())
         async with asyncio.timeout(10):
