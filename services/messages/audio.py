@@ -11,8 +11,6 @@ from solo.bus import Event, Request, StreamRequest
 SAMPLE_RATE = 16_000
 """Hz of everything that is heard."""
 BYTES_PER_SAMPLE = 2
-FRAME_SAMPLES = SAMPLE_RATE // 50
-"""20 ms: the size in which microphones and doors deliver."""
 
 
 class SoundCaptured(Event):
@@ -21,7 +19,7 @@ class SoundCaptured(Event):
     source: str
     """Name of a source opened with `Attach`."""
     pcm: bytes
-    """s16le mono 16 kHz, usually 20 ms."""
+    """s16le mono 16 kHz, usually 20 or 40 ms."""
 
 
 class SoundEnded(Event):
@@ -37,7 +35,7 @@ class SoundHeard(Event):
     source: str
     """Name of the source."""
     pcm: bytes
-    """s16le mono 16 kHz, about 80 ms."""
+    """s16le mono 16 kHz, about 160 ms."""
     start: int
     """Index of its first sample, counted from the source's first."""
 

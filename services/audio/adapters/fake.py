@@ -9,7 +9,7 @@ from typing import Any
 from services.audio.device import NoSoundDevice
 from solo.isolation.call import Call
 
-_SILENCE = bytes(640)
+_SILENCE = bytes(1280)
 
 
 class FakeDevice:
@@ -30,7 +30,7 @@ class FakeDevice:
         due = time.monotonic()
         while not call.cancelled:
             yield _SILENCE
-            due += 0.02
+            due += 0.04
             time.sleep(max(0.0, due - time.monotonic()))
 
     def play(self, call: Call, pcm: bytes, sample_rate: int) -> None:

@@ -11,7 +11,7 @@ from services.audio.device import NoSoundDevice
 from solo.isolation.call import Call
 
 _RATE = 16_000
-_FRAME = 320
+_FRAME = 640
 _AHEAD_S = 0.5
 _LOST_AFTER_S = 2.0
 _TAKEN_WITHIN_S = 25.0

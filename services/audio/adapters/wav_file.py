@@ -11,8 +11,8 @@ from typing import Any
 from solo.isolation.call import Call
 from solo.sound import read_pcm
 
-_FRAME_BYTES = 640
-_FRAME_S = 0.02
+_FRAME_BYTES = 1280
+_FRAME_S = 0.04
 
 
 class WavFile:
