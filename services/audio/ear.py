@@ -22,7 +22,7 @@ from solo.bus import Mailbox, Overflow
 from solo.supervision import Context
 
 _INBOX = 1500
-"""Pieces of 20 ms: 30 s that may wait while an engine is being restarted."""
+"""Pieces of 20 to 40 ms: at least 30 s may wait while an engine is being restarted."""
 _BACK_S = 5.0
 """Sound kept while an utterance is being transcribed, in case it was the wake word alone."""
 _WAKE_SAMPLES = SAMPLE_RATE * 160 // 1000

@@ -12,7 +12,7 @@ MOST_CHARS = 240
 # A mark ends something only when a space follows: "3.14" and "e.g" go on.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s|\n+")
 _CLAUSE_END = re.compile(r"[,;:.!?…–—]+[\"')\]]*\s|\n+")
-_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|vs|etc|e\.g|i\.e|approx|[A-Z])\.\s$")
+_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|vs|etc|e\.g|i\.e|approx|[A-Z])\.\s$|(?:^|\n)\s*\d+\.\s$")
 _SPOKEN = re.compile(r"\w")
 _MARKDOWN = re.compile(r"[*_`#>|~]+|\[(?P<text>[^\]]*)\]\([^)]*\)")
 # Emoji and other pictures have no sound.

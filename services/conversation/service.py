@@ -70,6 +70,7 @@ class ConversationService:
         turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end)
         turn.mark("end_of_turn", event.decided)
         transcript = asyncio.ensure_future(self._early.take(event))
+        transcript.add_done_callback(_looked_at)  # a turn cancelled early never asks what became of it
         self._begin(tasks, event.source, self._spoken(ctx, turn, transcript, event.wake_word))
 
     async def _spoken(
@@ -124,6 +125,11 @@ class ConversationService:
             speak_to=speak_to,
             origin=origin,
         )
+
+
+def _looked_at(transcript: asyncio.Future[Transcript]) -> None:
+    if not transcript.cancelled():
+        transcript.exception()
 
 
 async def _is_wake_word_alone(transcript: asyncio.Future[Transcript], wake_word: str) -> bool:

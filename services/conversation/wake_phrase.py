@@ -8,14 +8,19 @@ from difflib import SequenceMatcher
 ALIKE = 0.6
 """Similarity of letters from which words heard count as the wake word ("OK, Naboo" is 0.75 of "okay nabu")."""
 
+_FILLERS = {"hey", "ok", "okay", "oh", "so", "um", "uh", "and"}
+"""What people say before the wake word."""
+
 
 def strip_wake_phrase(text: str, wake_word: str) -> str:
     """`"Alexa, what time is it?"`, `"alexa"` -> `"What time is it?"`; text without the wake word stays as it is."""
     wanted = _letters(wake_word)
     words = list(re.finditer(r"\S+", text))
     best, cut = ALIKE, 0
-    for start in range(min(2, len(words))):  # one word may have been said before
-        for count in range(1, 4):
+    filler = bool(words) and _letters(words[0].group()) in _FILLERS
+    longest = max(2, len(wake_word.replace("_", " ").split()))  # one word may be heard as two
+    for start in range(2 if filler else 1):
+        for count in range(1, longest + 1):
             if start + count > len(words):
                 break
             heard = _letters(text[words[start].start() : words[start + count - 1].end()])

@@ -35,7 +35,7 @@ async def _listen(ctx: Context, engine: EngineProcess) -> None:
     # Samples of each source given to this engine so far: it counts those, and pieces may have been dropped.
     fed: dict[str, int] = {}
     woke: dict[str, int] = {}
-    # 4 s of sound: what is older than that would wake up too late anyway.
+    # 8 s of sound: what is older than that would wake up too late anyway.
     async with ctx.subscribe(SoundHeard, limit=50, overflow=Overflow.DROP_OLDEST) as sounds:
         async for sound in sounds:
             before = fed.pop(sound.source, 0)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -110,9 +110,11 @@ def main() -> None:
         sys.exit(130)
 
 
+_BAD_INPUT = ("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input")
+_NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
+
+
 def _exit_code(error: SoloError) -> int:
-    codes: dict[str, Any] = {"cli.no_daemon": Exit.NO_DAEMON, "cli.standalone_failed": Exit.NO_DAEMON}
-    kind = error.code.partition(".")[0]
-    if kind in {"settings", "state", "sound", "ask", "api", "audio"}:
-        return int(Exit.BAD_INPUT)
-    return int(codes.get(error.code, Exit.FAILED))
+    if error.code.startswith(_NO_DAEMON):
+        return int(Exit.NO_DAEMON)
+    return int(Exit.BAD_INPUT if error.code.startswith(_BAD_INPUT) else Exit.FAILED)

@@ -20,10 +20,17 @@ from solo.errors import SoloError
 from solo.settings import MachineSettings, load
 from solo.sound import read_pcm, write_wav
 
-_NOTHING = {
-    "no_speech": ("ask.no_speech", "no speech was heard", "Check that the recording has a voice in it, loud enough."),
-    "no_wake": ("ask.no_wake", "the wake word was not heard", "Say it before the question, or leave out --wake."),
-}
+
+class NoSpeechHeard(SoloError):
+    """No speech was heard."""
+
+    code = "ask.no_speech"
+
+
+class NoWakeWordHeard(SoloError):
+    """The wake word was not heard."""
+
+    code = "ask.no_wake"
 
 
 class NothingAsked(SoloError):
@@ -90,9 +97,9 @@ def _spoken(client: Client, pcm: bytes | None, question: Question) -> Answer:
 def _report(question: Question, answer: Answer) -> Exit:
     turn = answer.turn
     error = turn["error"]
-    if turn["outcome"] in _NOTHING:
-        code, what, todo = _NOTHING[turn["outcome"]]
-        error = {"code": code, "message": f"{what} in {question.wav}" if question.wav else what, "hint": todo}
+    nothing = _nothing_heard(turn["outcome"], question.wav)
+    if nothing is not None:
+        error = nothing.to_wire()
     if question.as_json:
         out.print_json(json.dumps(_for_programs(question, answer, error)))
     elif question.text is None and turn["outcome"] == "answered":
@@ -100,9 +107,20 @@ def _report(question: Question, answer: Answer) -> Exit:
     if error is not None:
         hint = f" {error['hint']}" if error.get("hint") else ""
         err.print(Text(f"{error['message']}.{hint} [{error['code']}]"), soft_wrap=True)
-    if turn["outcome"] in _NOTHING:
+    if nothing is not None:
         return Exit.NOTHING_HEARD
     return Exit.OK if turn["outcome"] == "answered" else Exit.FAILED
+
+
+def _nothing_heard(outcome: str, wav: Path | None) -> SoloError | None:
+    where = f" in {wav}" if wav is not None else ""
+    if outcome == "no_speech":
+        hint = "Check that the recording has a voice in it, loud enough."
+        return NoSpeechHeard(f"no speech was heard{where}", hint=hint)
+    if outcome == "no_wake":
+        hint = "Say it before the question, or leave out --wake."
+        return NoWakeWordHeard(f"the wake word was not heard{where}", hint=hint)
+    return None
 
 
 def _for_programs(question: Question, answer: Answer, error: dict[str, Any] | None) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class LoopState(Snapshot):
     lag_ms: float
     """Last measured delay of the event loop."""
     max_lag_ms: float
-    """Worst since everything was ready."""
+    """Worst since the start was over."""
     blocked: int
     """Times the loop was held longer than the limit (`SOLO_LOOP_BLOCKED_MS`)."""
 
