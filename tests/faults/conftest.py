@@ -45,21 +45,29 @@ def question() -> bytes:
 
 
 @pytest.fixture
-def row(request: pytest.FixtureRequest) -> Row:
+def row(request: pytest.FixtureRequest) -> Iterator[Row]:
     names = request.node.callspec.params
-    return TABLE[(names["engine"], names["fault"].name, request.node.originalname.removeprefix("test_"))]
+    key = (names["engine"], names["fault"].name, request.node.originalname.removeprefix("test_"))
+    yield TABLE[key]
+    print("\n" + _line(key), flush=True)  # this takes long: show how far it is
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not TABLE:
         return
     terminalreporter.section(f"faults, {ROUNDS} rounds each: median (worst) in seconds")
-    for (engine, fault, moment), row in sorted(TABLE.items()):
-        outcomes = ", ".join(f"{row.outcomes.count(one)} {one}" for one in sorted(set(row.outcomes)))
-        terminalreporter.write_line(
-            f"{engine:5} {fault:8} {moment:12} n={len(row.noticed_s):<3} noticed {_figures(row.noticed_s)}"
-            f"   ready again {_figures(row.recovered_s)}   {outcomes}"
-        )
+    for key in sorted(TABLE):
+        terminalreporter.write_line(_line(key))
+
+
+def _line(key: tuple[str, str, str]) -> str:
+    engine, fault, moment = key
+    row = TABLE[key]
+    outcomes = ", ".join(f"{row.outcomes.count(one)} {one}" for one in sorted(set(row.outcomes)))
+    return (
+        f"{engine:5} {fault:8} {moment:12} n={len(row.noticed_s):<3} noticed {_figures(row.noticed_s)}"
+        f"   ready again {_figures(row.recovered_s)}   {outcomes}"
+    )
 
 
 def _figures(values: list[float]) -> str:
