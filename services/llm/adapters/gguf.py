@@ -39,7 +39,9 @@ def check_gguf(path: Path) -> None:
             raise _corrupt(path, "it is not a GGUF file")
         try:
             _Header(data, size).check()
-        except (ValueError, struct.error) as error:
+        except struct.error:
+            raise _corrupt(path, f"its header goes on behind the end of the file ({size} bytes)") from None
+        except ValueError as error:
             raise _corrupt(path, f"its header is damaged ({error})") from None
 
 
