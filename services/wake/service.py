@@ -10,7 +10,8 @@ from solo.bus import Overflow
 from solo.isolation.process import EngineProcess, EngineSpec
 from solo.supervision import Context
 
-WITHIN_S = 5.0
+WITHIN_S = 15.0
+"""Longer than it takes to notice that the engine hangs, so that this is what the asker hears."""
 _QUIET_SAMPLES = SAMPLE_RATE
 """After a wake word others are ignored for 1 s: one utterance may sound like two of them."""
 _MOST_SOURCES = 16
