@@ -137,6 +137,7 @@ class Bus:
 
     def expect(self, kind: type[Message]) -> None:
         """Somebody will answer this kind: askers wait for the first start as they do for a restart."""
+        self._down.pop(kind, None)
         self._expected.setdefault(kind, asyncio.Event())
 
     def report_down(self, kind: type[Message], error: SoloError) -> None:

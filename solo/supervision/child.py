@@ -200,7 +200,9 @@ class Child:
                 f"{self.spec.name} crashed {len(self._crashes)} times in {self.spec.intensity.within_s:g} s, "
                 f"last: {failure.message}"
             ) from error
-        if self._in_a_row > 1 and isinstance(cause := root_cause(error), SoloError):
+        # One that never gets ready is not waited for; one that was, and died, will be back in a moment.
+        never_ready = self._ready_after is None
+        if never_ready and self._in_a_row > 1 and isinstance(cause := root_cause(error), SoloError):
             for kind in self.spec.answers:
                 self._bus.report_down(kind, cause)
         pause = backoff.delay(self._in_a_row, rng=self._rng)
@@ -240,6 +242,8 @@ class Child:
             self._since = now
         if state in _RUNNING and self._ready_after is None:
             self._ready_after = round(now - self._started, 3)
+            for kind in self.spec.answers:
+                self._bus.expect(kind)
         self.state = state
         self._note = note
         self._bus.publish(
