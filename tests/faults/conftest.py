@@ -28,7 +28,7 @@ class Row:
 TABLE: dict[tuple[str, str, str], Row] = defaultdict(Row)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with daemon(tmp_path_factory.mktemp("victim")) as running:
         pid = running.pid
