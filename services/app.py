@@ -8,11 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from solo.parts import Part, Tree
 from solo.settings import MachineSettings, load, settings_class
-from solo.supervision import Part, ServiceSpec, Tree
+from solo.storage import Database, Schema
+from solo.storage.service import database_specs
+from solo.supervision import ServiceSpec
 
 # Started together; stopped from the last to the first: the door closes, the conversation finishes its turns with
-# everything that it needs for them, then the engines and the ears go.
+# everything that it needs for them, then the engines and the ears go, and last, before all parts, the database.
 # A line taken out, and its folder deleted, leaves a Solo that runs without that part.
 PARTS = (
     "services.audio.spec",
@@ -21,6 +24,12 @@ PARTS = (
     "services.stt.spec",
     "services.llm.spec",
     "services.tts.spec",
+    "services.security.spec",
+    "services.models.spec",
+    "services.history.spec",
+    "services.metrics.spec",
+    "services.chats.spec",
+    "services.memory.spec",
     "services.conversation.spec",
     "services.api.spec",
 )
@@ -41,12 +50,16 @@ def settings_type() -> type[MachineSettings]:
 def tree(flags: Mapping[str, Any]) -> Tree:
     """Settings from flags, environment and files, and from them the services."""
     settings = load(settings_type(), flags)
+    sections = {part.name: getattr(settings, part.name) for part in parts() if part.settings is not None}
+    schemas: tuple[Schema, ...] = tuple(
+        schema for part in parts() for schema in part.tables(sections.get(part.name))
+    )
 
     def build() -> Sequence[ServiceSpec]:
-        specs: list[ServiceSpec] = []
+        database = Database(settings.database.connections)
+        specs = list(database_specs(settings, database, schemas))
         for part in parts():
-            section = getattr(settings, part.name) if part.settings is not None else None
-            specs.extend(part.specs(section, settings))
+            specs.extend(part.specs(sections.get(part.name), settings, database))
         return specs
 
-    return Tree(machine=settings, build=build)
+    return Tree(machine=settings, build=build, schemas=schemas)

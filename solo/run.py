@@ -19,8 +19,9 @@ from solo import logs
 from solo.bus import Bus, Overflow
 from solo.isolation import confine
 from solo.logs import get_logger
+from solo.parts import Tree
 from solo.state_dir import StateDir
-from solo.supervision import Describe, RestartLimitReached, State, StopRequested, Supervisor, SystemState, Tree
+from solo.supervision import Describe, RestartLimitReached, State, StopRequested, Supervisor, SystemState
 from solo.supervision.loop_health import LoopHealth
 from solo.supervision.messages import MessagesDropped
 from solo.supervision.state import BusState, MailboxState, MemoryState

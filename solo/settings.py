@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import platformdirs
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -45,6 +45,26 @@ def default_state_dir() -> Path:
     return Path(platformdirs.user_state_dir("solo", appauthor=False))
 
 
+class DatabaseSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: SecretStr | None = None
+    """A PostgreSQL of your own, 15 or newer (`postgresql://user:password@host:5432/database`); unset: Solo runs one in
+    its state directory."""
+    connections: int = Field(default=8, ge=2, le=100)
+    """Most connections at a time."""
+    memory_mb: int = Field(default=128, ge=16)
+    """What Solo's own server keeps of the tables in memory (PostgreSQL's `shared_buffers`)."""
+    backup_every_h: float = Field(default=24.0, ge=0)
+    """Hours between two backups by itself; 0: never."""
+    backup_keep: int = Field(default=7, ge=1)
+    """Backups made by itself that are kept; the oldest goes."""
+    backup_dir: Path | None = None
+    """Where backups go; unset: `backups` in the state directory."""
+    maintain_every_s: float = Field(default=900.0, gt=0)
+    """Seconds between two runs of the maintenance function, where no pg_cron runs it."""
+
+
 class MachineSettings(BaseSettings):
     """Read by the daemon and by every command that talks to it."""
 
@@ -72,6 +92,8 @@ class MachineSettings(BaseSettings):
     """auto: console on a terminal, JSON into a pipe."""
     drain_s: float = Field(default=20.0, gt=0, le=600)
     """Seconds that work under way may take to finish when Solo is asked to stop."""
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    """Where Solo keeps what it must not forget."""
     loop_blocked_ms: float = Field(default=50.0, gt=0)
     """A loop held longer than this is counted and logged with its stack."""
     watchdog_s: float = Field(default=30.0, gt=0)

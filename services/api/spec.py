@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from services.api.door import open_door
 from services.api.recent import RecentTurns
 from services.api.service import APIService
+from solo.parts import Part
 from solo.settings import MachineSettings
+from solo.storage import Database
 from solo.state_dir import StateDir
-from solo.supervision import Part, ServiceSpec
+from solo.supervision import ServiceSpec
 
 
-def specs(settings: None, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: None, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     home = StateDir(machine.state_dir)
     key = home.owner_key(create=True)
     assert key is not None

@@ -13,8 +13,10 @@ from services.audio.endpointing import EndpointingPolicy
 from services.audio.service import AudioService
 from services.messages.audio import Attach, DescribeSources, PlaySound, StopSound
 from solo.isolation.process import EngineSpec
+from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.supervision import Part, ServiceSpec
+from solo.storage import Database
+from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
     "device": "services.audio.adapters.sounddevice:SoundDevice",
@@ -48,7 +50,7 @@ class AudioSettings(BaseModel):
         return value
 
 
-def specs(settings: AudioSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: AudioSettings, machine: MachineSettings, database: Database) -> Sequence[ServiceSpec]:
     policy = EarPolicy(
         endpointing=EndpointingPolicy(end_ms=settings.end_silence_ms, pause_ms=settings.pause_ms),
         question_within_s=settings.wake_timeout_s,

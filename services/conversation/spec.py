@@ -10,8 +10,10 @@ from services.conversation.service import ConversationService
 from services.conversation.talks import Talks
 from services.conversation.turn import TurnPolicy
 from services.messages.conversation import Ask
+from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.supervision import Part, ServiceSpec
+from solo.storage import Database
+from solo.supervision import ServiceSpec
 
 
 class ConversationSettings(BaseModel):
@@ -29,7 +31,7 @@ class ConversationSettings(BaseModel):
     """Silence after which a talk begins afresh."""
 
 
-def specs(settings: ConversationSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: ConversationSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     talks = Talks(settings.forget_after_s)
     policy = TurnPolicy(
         system_prompt=settings.system_prompt,

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.llm.service import LLMService
 from services.messages.language import Complete, Prefill
 from solo.isolation.process import EngineSpec
+from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.supervision import Part, ServiceSpec
+from solo.storage import Database
+from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
     "llama-cpp": "services.llm.adapters.llama_cpp:LlamaCpp",
@@ -43,7 +45,7 @@ def decoding_threads(cores: int) -> int:
     return max(1, min(cores - 1, 8))
 
 
-def specs(settings: LLMSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: LLMSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     threads = settings.threads or decoding_threads(machine.cores)
     options: dict[str, object] = {}
     if settings.engine != "fake":

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.messages.speech import Synthesize
 from services.tts.service import TTSService
 from solo.isolation.process import EngineSpec
+from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.supervision import Part, ServiceSpec
+from solo.storage import Database
+from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
     "piper": "services.tts.adapters.piper:Piper",
@@ -35,7 +37,7 @@ class TTSSettings(BaseModel):
     """Private memory after which the engine's process fails, alone."""
 
 
-def specs(settings: TTSSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: TTSSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     threads = settings.threads or min(machine.cores, 4)
     options: dict[str, object] = {}
     if settings.engine != "fake":

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from services.messages.speech import ScoreSpeech
 from services.vad.service import VADService
 from solo.isolation.process import EngineSpec
+from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.supervision import Part, ServiceSpec
+from solo.storage import Database
+from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
     "silero": "services.vad.adapters.silero:SileroVAD",
@@ -26,7 +28,7 @@ class VADSettings(BaseModel):
     """Which engine tells speech from other sound."""
 
 
-def specs(settings: VADSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: VADSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     engine = EngineSpec(adapter=_ADAPTERS[settings.engine], threads=1, memory_limit=512 * 1024**2)
     return [ServiceSpec(name="vad", make=lambda: VADService(engine), answers=(ScoreSpeech,))]
 

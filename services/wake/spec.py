@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.wake.service import WakeService
 from solo.isolation.process import EngineSpec
+from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.supervision import Part, ServiceSpec
+from solo.storage import Database
+from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
     "microwakeword": "services.wake.adapters.microwakeword:MicroWakeWord",
@@ -33,7 +35,7 @@ class WakeSettings(BaseModel):
     """Picovoice's key, for porcupine only."""
 
 
-def specs(settings: WakeSettings, machine: MachineSettings) -> Sequence[ServiceSpec]:
+def specs(settings: WakeSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     options: dict[str, object] = {}
     if settings.engine != "fake":
         options = {"words": list(settings.words) or None, "sensitivity": settings.sensitivity}

@@ -14,7 +14,8 @@ from solo import run as runner
 from solo.bus import Bus
 from solo.cli.dashboard import command_line
 from solo.isolation.command import CommandService
-from solo.supervision import ServiceSpec, Tree
+from solo.parts import Tree
+from solo.supervision import ServiceSpec
 
 _DASHBOARD_PORT = 8701
 

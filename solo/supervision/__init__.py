@@ -2,7 +2,7 @@
 
 from solo.supervision.messages import Describe, ServiceStateChanged, StopRequested
 from solo.supervision.service import Context, Service
-from solo.supervision.spec import Intensity, Part, Restart, ServiceSpec, Tree
+from solo.supervision.spec import Intensity, Restart, ServiceSpec
 from solo.supervision.state import EngineState, Failure, ServiceState, State, SystemState
 from solo.supervision.supervisor import RestartLimitReached, Supervisor
 
@@ -12,7 +12,6 @@ __all__ = [
     "EngineState",
     "Failure",
     "Intensity",
-    "Part",
     "Restart",
     "RestartLimitReached",
     "Service",
@@ -23,5 +22,4 @@ __all__ = [
     "StopRequested",
     "Supervisor",
     "SystemState",
-    "Tree",
 ]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel
-
-from solo.settings import MachineSettings
 from solo.supervision.service import Service
 
 
@@ -47,22 +44,3 @@ class ServiceSpec:
     """Services it holds something of: it starts when they are ready and is restarted with them (rest-for-one)."""
     answers: tuple[type[Any], ...] = ()
     """Kinds of questions it answers: askers wait for its start and its restarts, until it has stopped for good."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One folder of `services/`: its settings section and the services it contributes."""
-
-    name: str
-    settings: type[BaseModel] | None
-    specs: Callable[[Any, MachineSettings], Sequence[ServiceSpec]]
-    """Called with the part's own settings section (None without one) and those of the machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """What the runner runs."""
-
-    machine: MachineSettings
-    build: Callable[[], Sequence[ServiceSpec]]
-    """Called once the state directory is locked: specs may open sockets and files."""

@@ -17,7 +17,8 @@ import asyncio, sys
 from pathlib import Path
 from solo.run import run
 from solo.settings import MachineSettings
-from solo.supervision import Intensity, ServiceSpec, Tree
+from solo.parts import Tree
+from solo.supervision import Intensity, ServiceSpec
 
 class Deaf:
     name = "deaf"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from services import app
-from solo.supervision import Context, Service, ServiceSpec, Tree
+from solo.parts import Tree
+from solo.supervision import Context, Service, ServiceSpec
 
 
 class Strange(BaseException):
