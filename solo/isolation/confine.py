@@ -43,6 +43,20 @@ def drop_network() -> bool:
     return alone
 
 
+def unroot() -> None:
+    """For programs that refuse to run as root: the same user under another number, in a user namespace of its own.
+
+    Files stay root's as seen from outside. Raises OSError where the system allows no user namespaces.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWUSER) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    for file, content in (("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")):
+        with open(f"/proc/self/{file}", "w", encoding="ascii") as map_file:
+            map_file.write(content)
+
+
 def limit_memory(limit: int) -> None:
     """At most this many bytes of private memory (RLIMIT_DATA: address space would count mapped model files too)."""
     if sys.platform == "win32" or limit <= 0:
@@ -55,11 +69,12 @@ def limit_memory(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def tied(command: Sequence[str]) -> list[str]:
+def tied(command: Sequence[str], *, never_as_root: bool = False) -> list[str]:
     """The same command, dying with this process: a small launcher asks for it, then becomes the command."""
     if sys.platform != "linux":
         return list(command)
-    return [sys.executable, "-I", "-m", "solo.isolation.tie", str(os.getpid()), *command]
+    user = "unroot" if never_as_root and os.geteuid() == 0 else "same"
+    return [sys.executable, "-I", "-m", "solo.isolation.tie", str(os.getpid()), user, *command]
 
 
 def resident_bytes(pid: int | None = None) -> int:

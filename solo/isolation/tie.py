@@ -1,4 +1,4 @@
-"""`python -m solo.isolation.tie <parent pid> command...`: becomes the command, to die with the parent."""
+"""`python -m solo.isolation.tie PARENT same|unroot COMMAND...`: becomes the command, to die with the parent."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import sys
 
 from solo.isolation import confine
 
+NOT_ALLOWED = 77
+"""Exit code: the command refuses root, and the system allows no user namespace (sysexits.h: EX_NOPERM)."""
+
 
 def main() -> None:
-    confine.die_with(int(sys.argv[1]))
+    parent, user, *command = sys.argv[1:]
+    if user == "unroot":
+        try:
+            confine.unroot()
+        except OSError:
+            sys.exit(NOT_ALLOWED)
+    confine.die_with(int(parent))  # behind the change of user, which takes such a request back
     confine.yield_to_daemon()
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  # the kernel keeps the request over exec
+    os.execv(command[0], command)  # noqa: S606  # the kernel keeps the request over exec
 
 
 if __name__ == "__main__":

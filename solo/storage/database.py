@@ -143,6 +143,7 @@ class Database:
         limit = within if inherited is None else min(within, inherited)
         connection: Connection | None = None
         pool: asyncpg.Pool | None = None
+        cut = False
         try:
             with named():
                 async with asyncio.timeout(limit):
@@ -150,6 +151,7 @@ class Database:
                     try:
                         yield connection
                     except asyncio.CancelledError:
+                        cut = True
                         connection.terminate()
                         raise
         except TimeoutError as error:
@@ -160,7 +162,7 @@ class Database:
                 f"the database did not answer within {limit:g} s", hint="`solo db status` tells more."
             ) from error
         finally:
-            if pool is not None and connection is not None:
+            if pool is not None and connection is not None and not cut:
                 if connection.is_in_transaction():
                     connection.terminate()
                 await pool.release(connection)  # sends nothing: see `_keep`

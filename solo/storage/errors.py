@@ -64,6 +64,8 @@ def named() -> Iterator[None]:
         raise DatabaseFull(
             f"the database cannot write: {error}", hint="Free some space; writing goes on by itself then."
         ) from error
+    except TimeoutError:
+        raise  # an OSError too, but it is the caller's own limit
     except _GONE as error:
         raise DatabaseUnavailable(
             f"the connection to the database failed: {error or type(error).__name__}",
