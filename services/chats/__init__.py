@@ -1,1 +1,1 @@
-"""chats"""
+"""Conversations that outlive the daemon."""

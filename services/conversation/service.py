@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from services.conversation.early import EarlyWork
+from services.conversation.early import EarlyWork, Prepare
+from services.conversation.prompt import prompt, take_up
+from services.conversation.recall import NOTHING, Recalled, recall
 from services.conversation.talks import Talks
-from services.conversation.turn import Turn, TurnPolicy, exhaust, prompt
+from services.conversation.turn import Turn, TurnPolicy, exhaust
 from services.conversation.wake_phrase import strip_wake_phrase
 from services.messages.audio import (
     NothingHeard,
@@ -23,6 +25,7 @@ from services.messages.audio import (
 )
 from services.messages.conversation import AnswerPart, Ask, TurnFinished
 from services.messages.language import ChatMessage
+from services.messages.memory import OWNER
 from services.messages.speech import Transcript
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
@@ -60,7 +63,7 @@ class ConversationService:
                 await asyncio.wait(self._turns.values())
 
     async def _ask(self, ctx: Context, question: Ask) -> AsyncGenerator[AnswerPart, None]:
-        turn = self._turn(ctx, "text", question.talk, question.speak_to, time.monotonic())
+        turn = self._turn(ctx, "text", question.talk, question.speak_to, time.monotonic(), question.profile)
         async with aclosing(turn.answer(question.text)) as deltas:
             async for delta in deltas:
                 yield AnswerPart(delta=delta)
@@ -69,7 +72,9 @@ class ConversationService:
     def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
         turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end)
         turn.mark("end_of_turn", event.decided)
-        transcript = asyncio.ensure_future(self._early.take(event))
+        guess = self._early.take(event)
+        turn.recalling = guess.recalled
+        transcript = asyncio.ensure_future(guess.transcript)
         transcript.add_done_callback(_looked_at)  # a turn cancelled early never asks what became of it
         self._begin(tasks, event.source, self._spoken(ctx, turn, transcript, event.wake_word))
 
@@ -86,14 +91,22 @@ class ConversationService:
             raise
 
     def _pause(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtterancePaused) -> None:
-        self._early.begin(event, lambda question: self._prompt(event.talk, question))
+        prepare = Prepare(
+            recall=lambda question: recall(ctx, OWNER, question),
+            prompt=lambda question, recalled: self._prompt(event.talk, question, recalled),
+        )
+        self._early.begin(event, prepare)
 
     def _speech(self, ctx: Context, tasks: asyncio.TaskGroup, event: SpeechStarted) -> None:
         """While the question is being asked, the model reads what comes before it."""
-        tasks.create_task(self._early.prefill(self._prompt(event.talk, None)), name="prefill")
+        tasks.create_task(self._read_ahead(ctx, event.talk), name="prefill")
 
-    def _prompt(self, talk: str, question: str | None) -> tuple[ChatMessage, ...]:
-        return prompt(self._policy.system_prompt, self._talks, talk, question)
+    async def _read_ahead(self, ctx: Context, talk: str) -> None:
+        await take_up(ctx, self._talks, OWNER, talk)
+        await self._early.prefill(self._prompt(talk, None, NOTHING))
+
+    def _prompt(self, talk: str, question: str | None, recalled: Recalled) -> tuple[ChatMessage, ...]:
+        return prompt(self._policy.system_prompt, self._talks.history(talk), recalled.text, question)
 
     def _nothing(self, ctx: Context, tasks: asyncio.TaskGroup, event: NothingHeard) -> None:
         turn = self._turn(ctx, event.source, "default", None, time.monotonic())
@@ -115,13 +128,16 @@ class ConversationService:
         self._turns[source] = task
         task.add_done_callback(lambda done: self._turns.get(source) is done and self._turns.pop(source))
 
-    def _turn(self, ctx: Context, source: str, talk: str, speak_to: str | None, origin: float) -> Turn:
+    def _turn(
+        self, ctx: Context, source: str, talk: str, speak_to: str | None, origin: float, profile: str = OWNER
+    ) -> Turn:
         return Turn(
             ctx=ctx,
             policy=self._policy,
             talks=self._talks,
             source=source,
             talk=talk,
+            profile=profile,
             speak_to=speak_to,
             origin=origin,
         )

@@ -1,10 +1,10 @@
-"""The history of each talk, for as long as it goes on."""
+"""The history of each talk, for as long as it goes on; one from before a restart is taken up again."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from services.messages.language import ChatMessage
@@ -24,7 +24,7 @@ class Talks:
     """Outlives a crash of its service: made where the service is declared."""
 
     def __init__(self, forget_after_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._forget_after_s = forget_after_s
+        self.forget_after_s = forget_after_s
         self._clock = clock
         self._talks: OrderedDict[str, Talk] = OrderedDict()
 
@@ -33,7 +33,7 @@ class Talks:
         talk = self._talks.get(name)
         if talk is None:
             return ()
-        if self._clock() - talk.last > self._forget_after_s:
+        if self._clock() - talk.last > self.forget_after_s:
             del self._talks[name]
             return ()
         messages: list[ChatMessage] = []
@@ -41,6 +41,16 @@ class Talks:
             messages.append(ChatMessage(role="user", content=heard))
             messages.append(ChatMessage(role="assistant", content=said))
         return tuple(messages)
+
+    def is_new(self, name: str) -> bool:
+        """Nothing was said in it since the start, and nothing from before has been looked for."""
+        return name not in self._talks
+
+    def take_up(self, name: str, exchanges: Sequence[tuple[str, str]]) -> None:
+        """What was said in it before the daemon's start, oldest first; what was said meanwhile stays."""
+        if exchanges and self.is_new(name):
+            for heard, said in exchanges:
+                self.remember(name, heard, said)
 
     def remember(self, name: str, heard: str, said: str) -> None:
         self.history(name)  # forgets an old one of this name

@@ -1,4 +1,4 @@
-"""One turn is one coroutine: hear, think, speak, remember."""
+"""One turn is one coroutine: hear, recall, think, speak, remember."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.conversation.clauses import Clauses
+from services.conversation.prompt import prompt, take_up
+from services.conversation.recall import NOTHING, Recalled, left_out, recall
 from services.conversation.talks import Talks
 from services.conversation.wake_phrase import strip_wake_phrase
 from services.messages.audio import BYTES_PER_SAMPLE, PlaySound, StopSound
+from services.messages.chats import Exchange, StoreExchange
 from services.messages.conversation import (
     AnswerGrew,
     Engines,
@@ -35,6 +38,8 @@ from solo.supervision import Context
 _TOKEN_WITHIN_S = 25.0
 """Longest wait for the next token: an engine that hangs is noticed in 10 s, and loads again meanwhile."""
 _SOUND_WITHIN_S = 20.0
+_STORE_WITHIN_S = 1.5
+"""The answer has been given by then; this only delays the turn's end, and with it what its summary says of it."""
 _PLAY_WITHIN_S = 60.0
 """A loudspeaker takes sound at its own pace."""
 
@@ -62,6 +67,7 @@ class Turn:
     talks: Talks
     source: str
     talk: str
+    profile: str
     speak_to: str | None
     origin: float
     """Monotonic seconds of the last speech sample, or of the typed question."""
@@ -72,6 +78,10 @@ class Turn:
     outcome: Outcome = "cancelled"
     error: Failed | None = None
     audio_s: float = 0.0
+    stored: bool = False
+    recalling: asyncio.Task[Recalled] | None = None
+    """What memory was asked already, while the speaker paused."""
+    _recalled: Recalled = NOTHING
     _sample_rate: int = 0
     _stage: str = "hear"
     _marks: dict[str, float] = field(default_factory=dict)
@@ -91,11 +101,12 @@ class Turn:
                     return
                 self.ctx.publish(QuestionHeard(source=self.source, text=self.heard))
                 self._stage = "think"
+                await self._recall()
                 async with aclosing(self._think()) as deltas:
                     async for delta in deltas:
                         yield delta
-                self.talks.remember(self.talk, self.heard, self.said)
                 self.outcome = "answered"
+                await self._remember()
             except SoloError as error:
                 await self._fail(error)
             finally:
@@ -128,6 +139,9 @@ class Turn:
             ),
             engines=Engines(**self._engines),
             receipt=end.receipt if end is not None else None,
+            memory=self._recalled.receipt,
+            citations=self._recalled.citations,
+            stored=self.stored,
             audio_s=round(self.audio_s, 3),
         )
 
@@ -137,10 +151,41 @@ class Turn:
         self._engines["stt"] = found.engine
         return strip_wake_phrase(found.text, wake_word) if wake_word else found.text
 
+    async def _recall(self) -> None:
+        """What fits the question; begun in the speaker's pause where there was one."""
+        asked = self.recalling
+        if asked is None:
+            await take_up(self.ctx, self.talks, self.profile, self.talk)
+            self._recalled = await recall(self.ctx, self.profile, self.heard)
+        else:
+            self._recalled = await asked
+        self.mark("recalled")
+
+    async def _remember(self) -> None:
+        """In this talk, and in the database; an answer that was given stands although it could not be stored."""
+        self.talks.remember(self.talk, self.heard, self.said)
+        exchange = Exchange(
+            turn_id=self.id,
+            profile=self.profile,
+            talk=self.talk,
+            heard=self.heard,
+            said=self.said.strip(),
+            outcome=self.outcome,
+            source=self.source,
+            at=self.at,
+        )
+        try:
+            await self.ctx.request(StoreExchange(exchange=exchange), within=_STORE_WITHIN_S)
+            self.stored = True
+        except SoloError as error:
+            if error.code != "bus.no_handler":  # a Solo without the chats part
+                self.ctx.log.warning("the exchange is not stored", turn_id=self.id, error=error.line())
+
     async def _think(self) -> AsyncGenerator[str, None]:
         """The model's answer; a model that dies in the middle goes on, once, behind what it has said."""
         clauses = Clauses()
-        messages = prompt(self.policy.system_prompt, self.talks, self.talk, self.heard)
+        history = self.talks.history(self.talk)
+        messages = prompt(self.policy.system_prompt, history, self._recalled.text, self.heard)
         for last_try in (False, True):
             try:
                 async with self.ctx.stream(self._question(messages), within=_TOKEN_WITHIN_S, ahead=1) as parts:
@@ -154,7 +199,12 @@ class Turn:
                         await self._speak(clauses.feed(delta))
                 break
             except SoloError as error:
-                if last_try or not error.retryable or self._stage != "think":
+                if last_try or self._stage != "think":
+                    raise
+                if error.code == "llm.prompt_too_long" and self._recalled.text:
+                    self._recalled = left_out(self._recalled)
+                    messages = prompt(self.policy.system_prompt, history, "", self.heard)
+                elif not error.retryable:
                     raise
                 self.ctx.log.warning("asking the model again", turn_id=self.id, error=error.line())
         await self._speak(clauses.flush())
@@ -235,13 +285,6 @@ class Turn:
         if self.speak_to is not None:
             with in_turn(self.id):
                 await self.ctx.request(StopSound(source=self.speak_to), within=2.0)
-
-
-def prompt(system_prompt: str, talks: Talks, talk: str, question: str | None) -> tuple[ChatMessage, ...]:
-    """System prompt, history, question: the stable part first, so that it stays in the model's cache."""
-    system = ChatMessage(role="system", content=system_prompt)
-    asked = () if question is None else (ChatMessage(role="user", content=question),)
-    return (system, *talks.history(talk), *asked)
 
 
 async def exhaust(deltas: AsyncGenerator[str, None]) -> None:

@@ -25,7 +25,8 @@ class Completed(TypedDict):
     prefill_s: float
     decode_s: float
     zones: dict[str, int]
-    """Tokens of the prompt by zone: `system`, `history`, `question`, `template`."""
+    """Tokens of the prompt by zone: `system`, `history`, `memory` (system messages behind the first), `question`,
+    `template`."""
     dropped_messages: int
     """Messages of the history, oldest first, left out because they did not fit."""
 

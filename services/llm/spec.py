@@ -13,7 +13,7 @@ from services.messages.language import Complete, Prefill
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.storage import Database
+from solo.storage import Database, Schema
 from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
@@ -66,4 +66,8 @@ def specs(settings: LLMSettings, machine: MachineSettings, _: Database) -> Seque
     return [ServiceSpec(name="llm", make=lambda: LLMService(engine), ready_within=130, answers=(Complete, Prefill))]
 
 
-PART = Part(name="llm", settings=LLMSettings, specs=specs)
+def tables(_: LLMSettings) -> Sequence[Schema]:
+    return (Schema("cache", Path(__file__).parent / "migrations" / "cache"),)
+
+
+PART = Part(name="llm", settings=LLMSettings, specs=specs, tables=tables)

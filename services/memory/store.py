@@ -16,7 +16,18 @@ class StoreUnavailable(SoloError):
     """The store of the memory cannot be used."""
 
     code = "memory.store_unavailable"
-    retryable = True
+
+
+class IndexGone(SoloError):
+    """The index of vectors is not in use any more: another one took its place, or its building was given up."""
+
+    code = "memory.index_gone"
+
+
+class IndexIncomplete(SoloError):
+    """The index of vectors lacks passages that were added meanwhile."""
+
+    code = "memory.index_incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Query:
     profile: str
     text: str
     vector: bytes
-    """float32 little-endian, of the active index's embedder."""
+    """float32 little-endian, of the active index's embedder; empty: search by words only."""
     collection: str | None
     document: str | None
     top: int
@@ -78,7 +89,10 @@ class DocumentStore(Protocol):
         ...
 
     async def activate(self, index: Index) -> None:
-        """It serves from now on, all at once; the one before is dropped."""
+        """It serves from now on, all at once; the one before is dropped.
+
+        Raises IndexIncomplete when it lacks passages (`missing` has them) and IndexGone when it is neither.
+        """
         ...
 
     async def missing(self, index: Index, limit: int) -> Sequence[tuple[str, str]]:
@@ -100,7 +114,8 @@ class DocumentStore(Protocol):
     async def add(self, document: NewDocument, index: Index, vectors: bytes) -> bool:
         """The document, its passages and their vectors, all or nothing; a document of the same name there is replaced.
 
-        `vectors`: float32 little-endian, one row a passage. False: the same bytes are there already, nothing changed.
+        `vectors`: float32 little-endian, one row a passage. False: the same bytes are there already, nothing changed;
+        True again for the same `document.id`. Raises IndexGone when `index` is not the active one.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.messages.language import Receipt
+from services.messages.memory import OWNER, Place
 from solo.bus import Event, StreamRequest
 
 Outcome = Literal["answered", "failed", "no_speech", "no_wake", "cancelled"]
@@ -21,6 +22,8 @@ class Latency(BaseModel):
     """It was certain that the speaker had finished."""
     transcript: float | None = None
     """The text was there."""
+    recalled: float | None = None
+    """Memory had answered, or was not waited for any longer."""
     first_token: float | None = None
     """The model's first text was there."""
     first_audio: float | None = None
@@ -70,6 +73,43 @@ class Failed(BaseModel):
     """What happened, for people."""
 
 
+class Citation(BaseModel):
+    """A passage of a document that the model was given with the question."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    """By which the prompt names it, from 1."""
+    source: Place
+    """Document, page and offset."""
+    collection: str
+    """Where the document is."""
+    score: float
+    """Likeness of question and passage, 0 to 1."""
+    text: str
+    """The passage."""
+
+
+class MemoryReceipt(BaseModel):
+    """What memory did for a turn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["used", "nothing", "late", "failed", "left_out", "off"]
+    """`nothing`: nothing fits the question; `late`: it took too long and was not waited for; `failed`: see `code`;
+    `left_out`: it did not fit the model's context; `off`: Solo runs without memory, or was not asked."""
+    facts: int = 0
+    """Facts in the prompt."""
+    passages: int = 0
+    """Passages of documents in the prompt."""
+    left_out: int = 0
+    """Found, but there was no room for them."""
+    ms: float = 0.0
+    """Milliseconds that remembering took."""
+    code: str | None = None
+    """Of the error, when it is `late` or `failed`."""
+
+
 class TurnSummary(BaseModel):
     """One turn from question to answer."""
 
@@ -99,6 +139,12 @@ class TurnSummary(BaseModel):
     """Who did what."""
     receipt: Receipt | None = None
     """What the model's context was spent on; None as with `tokens`."""
+    memory: MemoryReceipt = MemoryReceipt(state="off")
+    """What memory did for it."""
+    citations: tuple[Citation, ...] = ()
+    """Passages that the model was given."""
+    stored: bool = False
+    """Question and answer are in the database."""
     audio_s: float = 0.0
     """Seconds of sound in the answer."""
 
@@ -155,5 +201,7 @@ class Ask(StreamRequest[AnswerPart]):
     """The question."""
     talk: str = "default"
     """Whose history it belongs to."""
+    profile: str = OWNER
+    """Whose memory is asked, and keeps it."""
     speak_to: str | None = None
     """Name of a source that the answer is also spoken to."""

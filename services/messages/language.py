@@ -38,6 +38,8 @@ class Receipt(BaseModel):
     """The system prompt."""
     history: int
     """Earlier questions and answers."""
+    memory: int = 0
+    """What was remembered for the question."""
     question: int
     """The question itself."""
     template: int
@@ -75,7 +77,7 @@ class Complete(StreamRequest[TextDelta | CompletionEnd]):
     """Answer this conversation: deltas, then one `CompletionEnd`."""
 
     messages: tuple[ChatMessage, ...]
-    """System prompt, history, and last the question."""
+    """System prompt, history, perhaps a system message with what is remembered, and last the question."""
     prefix: str = ""
     """The beginning of the answer, already said: generation goes on behind it."""
     max_tokens: int = Field(default=256, ge=1)

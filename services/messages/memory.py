@@ -310,6 +310,8 @@ class MemoryState(BaseModel):
     """Facts of all profiles."""
     documents: int
     """Documents of all profiles."""
+    note: str = ""
+    """What is not as it should be, such as a search by words only; empty: nothing."""
 
 
 class Reindex(Request[MemoryState]):

@@ -20,21 +20,18 @@ class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached."""
 
     code = "db.unavailable"
-    retryable = True
 
 
 class DatabaseTimeout(DatabaseError):
     """The database did not answer in time."""
 
     code = "db.timeout"
-    retryable = True
 
 
 class DatabaseBusy(DatabaseError):
     """Every connection to the database is in use."""
 
     code = "db.busy"
-    retryable = True
 
 
 class DatabaseFull(DatabaseError):

@@ -1,4 +1,4 @@
-"""The database's keeper: starts the server or finds it, brings its tables up to date, opens the pool, looks after it."""
+"""The database's keeper: starts the server or finds it, brings its tables up to date, opens the pool."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class ChatTemplate:
     def render(self, messages: Sequence[ChatMessage]) -> list[Part]:
         """The prompt up to where the assistant's answer begins: the template's text and the places of the contents.
 
-        A template that refuses system messages is given them at the head of the user's first message.
+        A template that refuses system messages is given them at the head of the user's next message.
         """
         marked = _marked(messages)
         if self._own is not None:
@@ -108,13 +108,18 @@ def _marked(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def _folded(marked: list[ChatMessage]) -> list[ChatMessage]:
-    """System messages put before the content of the first user's message."""
-    said = "".join(message["content"] + "\n\n" for message in marked if message["role"] == "system")
-    rest: list[ChatMessage] = [{**message} for message in marked if message["role"] != "system"]
-    for message in rest:
-        if message["role"] == "user":
-            message["content"] = said + message["content"]
-            break
+    """System messages put before the content of the user's message that follows them, so that what stays the same in
+    every prompt stays at its head."""
+    said = ""
+    rest: list[ChatMessage] = []
+    for message in marked:
+        if message["role"] == "system":
+            said += message["content"] + "\n\n"
+        elif message["role"] == "user":
+            rest.append({**message, "content": said + message["content"]})
+            said = ""
+        else:
+            rest.append({**message})
     return rest
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.llm.adapters.answer_text import AnswerText
-from services.llm.adapters.fitting import USUAL_ANSWER, check_messages, check_request, fit
+from services.llm.adapters.fitting import USUAL_ANSWER, check_messages, check_request, fit, zone_of
 from services.llm.engine import ChatMessage, Completed
 from solo.isolation.call import Call
 
@@ -60,9 +60,9 @@ class FakeLLM:
         ahead = _words(prefix)
         kept, dropped = fit(messages, lambda candidate: len(_prompt(candidate)), self._context, max_tokens + len(ahead))
         prompt = _prompt(kept) + ahead
-        zones = {"system": 0, "history": 0, "question": len(_words(kept[-1]["content"])), "template": 0}
-        for message in kept[:-1]:
-            zones["system" if message["role"] == "system" else "history"] += len(_words(message["content"]))
+        zones = {"system": 0, "history": 0, "memory": 0, "question": 0, "template": 0}
+        for index, message in enumerate(kept):
+            zones[zone_of(kept, index)] += len(_words(message["content"]))
         zones["template"] = len(prompt) - sum(zones.values())
         done: Completed = {
             "finish": "stop",

@@ -16,6 +16,15 @@ CUTS = 8
 """A history of n exchanges is cut in steps of n // CUTS."""
 
 
+def zone_of(messages: Sequence[ChatMessage], index: int) -> str:
+    """Which zone of the prompt a message is in; what is remembered for a question comes as a later system message."""
+    if index == len(messages) - 1:
+        return "question"
+    if messages[index]["role"] == "system":
+        return "system" if index == 0 else "memory"
+    return "history"
+
+
 class Fitted(NamedTuple):
     messages: list[ChatMessage]
     dropped: int

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.llm.adapters.answer_text import AnswerText
 from services.llm.adapters.chat_template import ChatTemplate, Part, Slot
-from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, check_messages, check_request, fit
+from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, check_messages, check_request, fit, zone_of
 from services.llm.adapters.gguf import check_gguf
 from services.llm.adapters.llama_runtime import LlamaRuntime
 from services.llm.engine import ChatMessage, Completed
@@ -193,11 +193,9 @@ class LlamaCpp:
 
     def _zones(self, messages: Sequence[ChatMessage], total: int) -> dict[str, int]:
         runtime, _ = self._ready()
-        zones = {"system": 0, "history": 0, "question": 0, "template": 0}
+        zones = {"system": 0, "history": 0, "memory": 0, "question": 0, "template": 0}
         for index, message in enumerate(messages):
-            last = index == len(messages) - 1
-            zone = "question" if last else "system" if message["role"] == "system" else "history"
-            zones[zone] += len(runtime.vocabulary.tokenise(message["content"]))
+            zones[zone_of(messages, index)] += len(runtime.vocabulary.tokenise(message["content"]))
         # A token may straddle the border between template and content: never let the rest go below nothing.
         zones["template"] = max(0, total - sum(zones.values()))
         return zones

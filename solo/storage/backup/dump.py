@@ -102,17 +102,15 @@ async def backup_before_migration(address: Address, machine: MachineSettings) ->
 async def _make(
     address: Address, folder: Path, file: Path | None, reason: Reason, within: float, progress: Progress
 ) -> Backup:
-    if file is not None and (file.exists() or manifests.manifest_of(file).exists()):
-        raise BackupFailed(f"{file} is already there", hint="Name another file.")
-    connection = await connect(address)
-    partial: Path | None = None
+    path = _new(file) if file is not None else manifests.name_at(folder, datetime.now(UTC))
+    partial = path.with_name(path.name + manifests.PARTIAL)
+    partial.touch(mode=0o600)  # before pg_dump makes it readable for others
+    connection: Connection | None = None
     try:
+        connection = await connect(address)
         with named():
             programs = await fitting(await server_major(connection))
             async with _snapshot(connection) as snapshot:
-                path = file or manifests.name_at(folder, snapshot.at)
-                partial = path.with_name(path.name + manifests.PARTIAL)
-                partial.touch(mode=0o600)  # before pg_dump makes it readable for others
                 rows = await _dump(connection, snapshot, programs, address, partial, within, progress)
         progress("reading it back", 0, 0)
         await _read_back(programs, partial, within)
@@ -132,9 +130,15 @@ async def _make(
         await asyncio.to_thread(_publish, partial, path, known)
         return Backup(path, known)
     finally:
-        await end(connection)
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+        if connection is not None:
+            await end(connection)
+
+
+def _new(file: Path) -> Path:
+    if file.exists() or manifests.manifest_of(file).exists():
+        raise BackupFailed(f"{file} is already there", hint="Name another file.")
+    return file
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,20 +121,28 @@ def read(path: Path) -> Manifest:
 
 async def verify(path: Path) -> Backup:
     """Read all of it. Raises BackupMissing, BackupForeign, BackupTruncated or BackupAltered, each with one line."""
-    if not path.is_file():
-        raise BackupMissing(f"there is no file {path}", hint="`solo db backups` lists those there are.")
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC and path.stat().st_size:
-            raise BackupForeign(
-                f"{path.name} is not a dump of PostgreSQL", hint="Name the .dump file that `solo db backup` wrote."
-            )
-    manifest = await asyncio.to_thread(read, path)
+    return await asyncio.to_thread(_verified, path)
+
+
+def _verified(path: Path) -> Backup:
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_MAGIC))
+    except OSError as error:
+        raise BackupMissing(
+            f"{path} cannot be read: {error.strerror}", hint="`solo db backups` lists those there are."
+        ) from error
+    if begins and begins != _MAGIC:
+        raise BackupForeign(
+            f"{path.name} is not a dump of PostgreSQL", hint="Name the .dump file that `solo db backup` wrote."
+        )
+    manifest = read(path)
     size = path.stat().st_size
     if size < manifest.size:
         raise BackupTruncated(
             f"{path.name} has {size} of {manifest.size} bytes", hint="Copy it again, or take another backup."
         )
-    if size > manifest.size or await asyncio.to_thread(checksum, path) != manifest.sha256:
+    if size > manifest.size or checksum(path) != manifest.sha256:
         raise BackupAltered(
             f"{path.name} is not what it was when it was made", hint="Copy it again, or take another backup."
         )

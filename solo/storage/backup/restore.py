@@ -134,19 +134,19 @@ async def _fill(programs: Programs, fresh: Address, backup: Backup, within: floa
         elif "creating INDEX" in line:
             progress("building indexes", 0, 0)
 
-    with tempfile.TemporaryDirectory(prefix="solo-restore-") as folder:
-        contents = Path(folder) / "contents"
-        pg_restore = programs.path("pg_restore")
-        listed = await run([pg_restore, "--list", f"--file={contents}", str(backup.path)], None, within=within)
-        if listed.code != 0:
-            raise BackupAltered(f"the list of contents cannot be read: {listed.reason}", hint="Take another backup.")
-        text = contents.read_text(encoding="utf-8")
-        contents.write_text(
-            "".join(line for line in text.splitlines(keepends=True) if not _is_not_ours(line)), encoding="utf-8"
-        )
-        command = [pg_restore, "--exit-on-error", "--no-owner", "--no-privileges", "--no-password", "--verbose"]
-        command += [f"--use-list={contents}", f"--dbname={fresh.database}", str(backup.path)]
-        ended = await run(command, fresh, within=within, on_line=follow)
+    try:
+        with tempfile.TemporaryDirectory(prefix="solo-restore-") as folder:
+            contents = Path(folder) / "contents"
+            pg_restore = programs.path("pg_restore")
+            listed = await run([pg_restore, "--list", f"--file={contents}", str(backup.path)], None, within=within)
+            if listed.code != 0:
+                raise BackupAltered(f"its contents cannot be listed: {listed.reason}", hint="Take another backup.")
+            _leave_out(contents)
+            command = [pg_restore, "--exit-on-error", "--no-owner", "--no-privileges", "--no-password", "--verbose"]
+            command += [f"--use-list={contents}", f"--dbname={fresh.database}", str(backup.path)]
+            ended = await run(command, fresh, within=within, on_line=follow)
+    except OSError as error:
+        raise RestoreFailed(f"a temporary file cannot be written: {error}", hint="Look at the free space.") from error
     if ended.code == 0:
         return
     if ended.is_full:
@@ -155,6 +155,11 @@ async def _fill(programs: Programs, fresh: Address, backup: Backup, within: floa
             hint="Free some: the old and the new database have to fit; the database is as it was.",
         )
     raise RestoreFailed(f"the restore failed: {ended.reason}", hint="The database is as it was.")
+
+
+def _leave_out(contents: Path) -> None:
+    lines = contents.read_text(encoding="utf-8").splitlines(keepends=True)
+    contents.write_text("".join(line for line in lines if not _is_not_ours(line)), encoding="utf-8")
 
 
 def _is_not_ours(line: str) -> bool:
