@@ -1,4 +1,4 @@
-"""Asks the daemon for its status: finds the key and the port, never waits long, and returns failures as values."""
+"""Asks the daemon how it is and was: finds the key and the port, never waits long, and returns failures as values."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import httpx
 import platformdirs
 from pydantic import ValidationError
 
+from dashboard.history import HOURS, NAMES, Answer, Series
 from dashboard.status import Status
 
 DEFAULT_PORT = 8700
@@ -64,17 +65,10 @@ class Client:
 
     def fetch(self) -> Status | Down:
         """The daemon's status now, or why there is none; raises nothing for anything the daemon or the disk does."""
-        # Looked up at every call: a restarted daemon may have another port and another key.
-        place = _place(self._environ)
-        if isinstance(place, Down):
-            return place
-        port = place.port if place.port is not None else _noted_port(place.port_file)
-        if isinstance(port, Down):
-            return port
-        url = f"http://127.0.0.1:{port}"
-        key = _read_key(place.key_file, url)
-        if isinstance(key, Down):
-            return key if self._alive(url) else _unreachable(url)
+        door = _door(self._environ)
+        if isinstance(door, Down):
+            return _unreachable(door.url) if door.kind == "no_key" and not self._alive(door.url) else door
+        place, url, key = door
         try:
             answer = self._http.get(f"{url}/status", headers={"Authorization": f"Bearer {key}"})
         except httpx.TimeoutException:
@@ -82,6 +76,28 @@ class Client:
         except httpx.TransportError:
             return _unreachable(url)
         return _read_answer(answer, place, url)
+
+    def fetch_history(self) -> tuple[Series, ...] | None:
+        """Figures of the last day; None where there are none to be had: an older daemon, one that runs without that
+        part or whose database is away. The status says what is wrong."""
+        door = _door(self._environ)
+        if isinstance(door, Down):
+            return None
+        _, url, key = door
+        found: list[Series] = []
+        for name in NAMES:
+            try:
+                answer = self._http.get(
+                    f"{url}/api/metrics",
+                    params={"name": name, "hours": HOURS},
+                    headers={"Authorization": f"Bearer {key}"},
+                )
+                if answer.status_code != 200:
+                    return None
+                found += Answer.model_validate_json(answer.content).series
+            except (httpx.TransportError, ValidationError):
+                return None
+        return tuple(found)
 
     def close(self) -> None:
         self._http.close()
@@ -108,6 +124,19 @@ def _place(environ: Mapping[str, str]) -> Place | Down:
         )
     # Zero let the daemon take any free port: which one it took is in its note.
     return Place(Path(state_dir), int(asked or 0) or None)
+
+
+def _door(environ: Mapping[str, str]) -> tuple[Place, str, str] | Down:
+    """Place, URL and key; looked up at every call: a restarted daemon may have another port and another key."""
+    place = _place(environ)
+    if isinstance(place, Down):
+        return place
+    port = place.port if place.port is not None else _noted_port(place.port_file)
+    if isinstance(port, Down):
+        return port
+    url = f"http://127.0.0.1:{port}"
+    key = _read_key(place.key_file, url)
+    return key if isinstance(key, Down) else (place, url, key)
 
 
 def _noted_port(note: Path) -> int | Down:

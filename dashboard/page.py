@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import streamlit as st
 
 from dashboard import views
 from dashboard.client import Client, Down
+from dashboard.history import Series
 from dashboard.look import CSS, ICON, state_colour
 from dashboard.status import Status
 from dashboard.units import ago, clock, literal
 
 REFRESH_S = 2
+HISTORY_EVERY = timedelta(seconds=30)
+"""Its newest point is an hour wide, so it need not be asked for as often as the status."""
 _BADGES = {
     "unreachable": "daemon down",
     "slow": "not answering",
@@ -29,6 +32,9 @@ class LastSeen:
 
     status: Status | None = None
     at: datetime | None = None
+    history: tuple[Series, ...] | None = None
+    history_at: datetime | None = None
+    """When it was asked for, with or without an answer."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -55,12 +61,19 @@ def _refresh() -> None:
     seen = _last_seen()
     if isinstance(found, Status):
         seen.status, seen.at = found, now
+        _ask_history(seen, now)
     _header(found, seen, now)
     if isinstance(found, Down):
         _problem(found, seen, now)
     if seen.status is not None:
         with st.container(key="board" if isinstance(found, Status) else "board-stale"):
-            _board(seen.status, now)
+            _board(seen, seen.status, now)
+
+
+def _ask_history(seen: LastSeen, now: datetime) -> None:
+    if seen.history_at is None or now - seen.history_at >= HISTORY_EVERY:
+        seen.history_at = now  # before the answer, so that other windows do not ask too
+        seen.history = _client().fetch_history()
 
 
 def _header(found: Status | Down, seen: LastSeen, now: datetime) -> None:
@@ -85,7 +98,7 @@ def _problem(down: Down, seen: LastSeen, now: datetime) -> None:
         st.caption(f"This page asks again every {REFRESH_S} s and recovers by itself.{more}")
 
 
-def _board(status: Status, now: datetime) -> None:
+def _board(seen: LastSeen, status: Status, now: datetime) -> None:
     views.reasons(status)
     views.metrics(status)
     left, right = st.columns([5, 3], gap="medium")
@@ -93,6 +106,9 @@ def _board(status: Status, now: datetime) -> None:
         views.waterfall(status, now)
     with right, st.container(key="memory"):
         views.memory(status)
+    if seen.history:
+        with st.container(key="history"):
+            views.course(seen.history)
     views.services(status, now)
     views.bus(status)
     views.dialogues(status.turns, now)

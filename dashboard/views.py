@@ -8,6 +8,8 @@ from statistics import median
 
 import streamlit as st
 
+from dashboard.history import HOURS, Series, bars, error_rows, lines, speed_rows, voice_rows
+from dashboard.history import memory_rows as past_memory_rows
 from dashboard.look import outcome_colour
 from dashboard.stages import chart_rows, count_drawn, result, spec, speeds, voices
 from dashboard.status import Status, Turn
@@ -17,6 +19,8 @@ from dashboard.units import ago, clip, clock, count, literal, milliseconds, rate
 _BAR = 27
 _AROUND_BARS = 110
 """Pixels of a chart beside its bars: legend, axis and title."""
+_COURSE = 170
+"""Pixels of each chart of the last day."""
 _LONGEST_TEXT = 900
 
 
@@ -67,6 +71,25 @@ def memory(status: Status) -> None:
         return
     st.caption(f"{size(status.memory.total_rss_bytes)} together. Each engine is a process of its own.")
     st.vega_lite_chart(rows, memory_spec((len(rows) - 1) * _BAR + _AROUND_BARS), width="stretch")
+
+
+def course(history: Sequence[Series]) -> None:
+    """How the numbers that make the product went over the last day; drawn only as far as there is something."""
+    parts = (
+        ("Voice to voice", voice_rows(history), lines(_COURSE, " ms")),
+        ("Tokens per second", speed_rows(history), lines(_COURSE, "")),
+        ("Memory of the engines", past_memory_rows(history), lines(_COURSE, " MiB")),
+        ("Errors", error_rows(history), bars(_COURSE)),
+    )
+    drawn = [part for part in parts if part[1]]
+    if not drawn:
+        return
+    st.subheader(f"The last {HOURS} hours", anchor=False)
+    columns = st.columns(2, gap="medium")
+    for place, (title, rows, drawing) in enumerate(drawn):
+        with columns[place % 2]:
+            st.caption(f"{title}, by the hour")
+            st.vega_lite_chart(rows, drawing, width="stretch")
 
 
 def services(status: Status, now: datetime) -> None:

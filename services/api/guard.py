@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES = 1024 * 1024
+LARGER_BODIES = {("PUT", "/api/memory/documents"): 32 * 1024 * 1024}
+"""Method and path of what takes more than `MOST_BODY_BYTES`, and how much."""
 PUBLIC = frozenset({HEALTHZ, READYZ})
 """Paths that need no key. Everything else does, whether or not it exists."""
 
@@ -59,7 +61,7 @@ class Guard:
             return
         error, status = self._check(scope)
         if error is None:
-            await self._app(scope, _limited(receive) if scope["type"] == "http" else receive, send)
+            await self._app(scope, _limited(receive, _most(scope)) if scope["type"] == "http" else receive, send)
         elif scope["type"] == "http":
             await _refuse(send, error, status)
         else:
@@ -77,7 +79,8 @@ class Guard:
         origins = headers.get(b"origin", [])
         if any(origin.decode("latin-1").lower() not in self._origins for origin in origins):
             return ForeignOrigin(), HTTPStatus.FORBIDDEN
-        if any(int(length) > MOST_BODY_BYTES for length in headers.get(b"content-length", []) if length.isdigit()):
+        most = _most(scope)
+        if any(int(length) > most for length in headers.get(b"content-length", []) if length.isdigit()):
             return TooLarge(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         if scope["type"] == "http" and scope["path"] in PUBLIC:
             return None, HTTPStatus.OK
@@ -97,7 +100,12 @@ class Guard:
         return offered.pop() if len(offered) == 1 else b""
 
 
-def _limited(receive: Receive) -> Receive:
+def _most(scope: Scope) -> int:
+    """Bytes of body that this request may have."""
+    return LARGER_BODIES.get((scope.get("method", ""), scope["path"]), MOST_BODY_BYTES)
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """Bodies that do not say how long they are are counted; one that grows too long ends like a client that left."""
     taken = 0
 
@@ -105,7 +113,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        return message if taken <= MOST_BODY_BYTES else {"type": "http.disconnect"}
+        return message if taken <= most else {"type": "http.disconnect"}
 
     return counted
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 import solo
 from services.api.guard import envelope
 from services.api.house import House
-from services.api.routes import events, health, turns, voice
+from services.api.routes import chats, events, health, memory, metrics, turns, voice
 from solo.errors import SoloError
 
 STATUS = {
@@ -23,11 +23,20 @@ STATUS = {
     "bus.deadline": 504,
     "bus.no_handler": 503,
     "bus.handler_stopped": 503,
+    "db.busy": 503,
+    "db.full": 507,
+    "db.timeout": 503,
+    "db.unavailable": 503,
     "engine.bad_input": 400,
     "engine.died": 503,
     "engine.hung": 503,
     "engine.quarantined": 422,
     "llm.prompt_too_long": 400,
+    "memory.protected": 422,
+    "memory.store_unavailable": 503,
+    "memory.too_large": 413,
+    "memory.unreadable": 422,
+    "memory.unsupported": 415,
 }
 """HTTP status of each error code; 500 for the others."""
 
@@ -53,7 +62,7 @@ def application(house: House) -> FastAPI:
         redoc_url=None,
     )
     app.state.house = house
-    for routes in (health, turns, events, voice):
+    for routes in (health, turns, chats, memory, metrics, events, voice):
         app.include_router(routes.router)
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _invalid)

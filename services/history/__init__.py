@@ -1,1 +1,1 @@
-"""history"""
+"""What was done, and how it went."""

@@ -1,1 +1,1 @@
-"""models"""
+"""The model files on this machine."""

@@ -1,1 +1,1 @@
-"""security"""
+"""Who may use Solo, and as whom."""

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from solo.cli.db_app import db
 from solo.cli.exits import Exit
 from solo.errors import SoloError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(db)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Port = Annotated[
@@ -110,7 +112,11 @@ def main() -> None:
         sys.exit(130)
 
 
-_BAD_INPUT = ("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input")
+_BAD_INPUT = (
+    *("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input"),
+    *("db.bad_address", "db.not_confirmed", "db.backup_missing", "db.backup_foreign", "db.backup_truncated"),
+    "db.backup_altered",
+)
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
 
 

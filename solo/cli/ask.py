@@ -14,7 +14,7 @@ from rich.text import Text
 
 from solo.cli.client import Answer, Client
 from solo.cli.exits import Exit
-from solo.cli.show import err, out, turn_lines
+from solo.cli.show import citation_lines, err, out, turn_lines
 from solo.cli.standalone import standalone
 from solo.errors import SoloError
 from solo.settings import MachineSettings, load
@@ -102,8 +102,10 @@ def _report(question: Question, answer: Answer) -> Exit:
         error = nothing.to_wire()
     if question.as_json:
         out.print_json(json.dumps(_for_programs(question, answer, error)))
-    elif question.text is None and turn["outcome"] == "answered":
-        turn_lines(turn)
+    else:
+        if question.text is None and turn["outcome"] == "answered":
+            turn_lines(turn)
+        citation_lines(turn)
     if error is not None:
         hint = f" {error['hint']}" if error.get("hint") else ""
         err.print(Text(f"{error['message']}.{hint} [{error['code']}]"), soft_wrap=True)
@@ -126,7 +128,7 @@ def _nothing_heard(outcome: str, wav: Path | None) -> SoloError | None:
 def _for_programs(question: Question, answer: Answer, error: dict[str, Any] | None) -> dict[str, Any]:
     turn = answer.turn
     latency = turn["latency_ms"]
-    points = ("end_of_turn", "transcript", "first_token", "first_audio", "voice_to_voice")
+    points = ("end_of_turn", "transcript", "recalled", "first_token", "first_audio", "voice_to_voice")
     return {
         "turn_id": turn["turn_id"],
         "heard": turn["heard"],
@@ -143,4 +145,7 @@ def _for_programs(question: Question, answer: Answer, error: dict[str, Any] | No
         "latency_ms": {point: latency[point] for point in points},
         "engines": turn["engines"],
         "receipt": turn["receipt"],
+        "memory": turn["memory"],
+        "citations": turn["citations"],
+        "stored": turn["stored"],
     }

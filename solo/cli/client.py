@@ -71,11 +71,25 @@ class Client:
     def post(self, path: str, body: dict[str, Any] | None = None, *, within: float = 10.0) -> dict[str, Any]:
         return self._ask("POST", path, body, within=within)
 
+    def patch(self, path: str, body: dict[str, Any], *, within: float = 10.0) -> dict[str, Any]:
+        return self._ask("PATCH", path, body, within=within)
+
+    def delete(self, path: str, *, within: float = 60.0) -> dict[str, Any]:
+        return self._ask("DELETE", path, within=within)
+
     def events(self, path: str, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Server-sent events: (name, data)."""
+        return self._events("POST", path, within=TURN_WITHIN_S, json=body)
+
+    def upload(self, path: str, content: bytes, *, within: float) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The same for a file sent as it is; `within` seconds from one event to the next."""
+        return self._events("PUT", path, within=within, content=content)
+
+    def _events(self, method: str, path: str, *, within: float, **body: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        headers = {**self._headers(), "accept": "text/event-stream"}
         try:
             with httpx.stream(
-                "POST", f"http://{self.address}{path}", json=body, headers=self._headers(), timeout=TURN_WITHIN_S
+                method, f"http://{self.address}{path}", headers=headers, timeout=within, **body
             ) as response:
                 if response.status_code >= 400:
                     response.read()
@@ -89,7 +103,7 @@ class Client:
                         if name == "error":
                             raise _error(data)
                         yield name, data
-        except httpx.TransportError as error:
+        except (httpx.TransportError, ValueError) as error:
             raise self._no_daemon() from error
 
     async def voice(

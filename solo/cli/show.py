@@ -24,6 +24,7 @@ COLOURS = {
 _STAGES = (
     ("end_of_turn", "end of speech certain", "blue"),
     ("transcript", "transcript", "cyan"),
+    ("recalled", "memory asked", "cyan"),
     ("first_token", "first token", "magenta"),
     ("first_audio", "first sound made", "green"),
     ("voice_to_voice", "first sound out", "green"),
@@ -76,6 +77,21 @@ def waterfall(turn: dict[str, Any]) -> Table:
         table.add_row(label, f"{ms:.0f} ms", Text(" " * start + "█" * length, style=colour))
         before = ms
     return table
+
+
+def place(source: dict[str, Any]) -> str:
+    """Where a passage is, as people cite."""
+    page = f", page {source['page']}" if source["page"] is not None else ""
+    return f"{source['document']}{page}, character {source['offset']}"
+
+
+def citation_lines(turn: dict[str, Any]) -> None:
+    """What the answer was given to go by, and why memory had no part in it when it should have had."""
+    for citation in turn["citations"]:
+        out.print(Text(f"[{citation['number']}] {place(citation['source'])} ({citation['collection']})", style="dim"))
+    state, code = turn["memory"]["state"], turn["memory"]["code"]
+    if state in {"late", "failed"}:
+        err.print(Text(f"answered without memory, which was {state} [{code}]", style="yellow"))
 
 
 def turn_lines(turn: dict[str, Any]) -> None:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from solo.isolation import confine
 from solo.settings import MachineSettings
 from solo.storage.address import Address
+from solo.storage.backup import backup_before_migration
 from solo.storage.connect import connect
 from solo.storage.database import Database
 from solo.storage.embedded import Cluster, ServerProcess
 from solo.storage.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from solo.storage.migrations import Schema, migrate
+from solo.storage.schedule import MaintenanceService
 from solo.supervision import Context, EngineState, ServiceSpec
 
 _READY_WITHIN_S = 120.0
@@ -94,8 +96,6 @@ class DatabaseService:
         try:
 
             async def save() -> None:
-                from solo.storage.backup import backup_before_migration  # its tools are not needed at every start
-
                 await backup_before_migration(address, self.machine)
 
             for migration in await migrate(connection, self.schemas, backup=save):
@@ -137,12 +137,12 @@ async def _stopping(ctx: Context, pause: float = _LOOK_EVERY_S) -> bool:
 
 def database_specs(machine: MachineSettings, database: Database, schemas: Sequence[Schema]) -> list[ServiceSpec]:
     """The server and its maintenance; stopped after all others, since they write until they end."""
-    specs = [
+    return [
         ServiceSpec(
             name="database",
             make=lambda: DatabaseService(machine, database, schemas),
             ready_within=_READY_WITHIN_S + 60,
             drain_within=15.0,
-        )
+        ),
+        ServiceSpec(name="maintenance", make=lambda: MaintenanceService(machine, database, schemas)),
     ]
-    return specs

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -33,11 +34,12 @@ BROWSER_FLAGS += ["--disable-background-networking", "--disable-component-update
 
 
 class StubDaemon:
-    """Answers /status and /healthz on one port; can be stopped and started again."""
+    """Answers /status, /healthz and, when it has figures, /api/metrics; can be stopped and started again."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.status: dict[str, Any] = json.loads(SAMPLE.read_text("utf-8"))
+        self.figures: list[dict[str, Any]] | None = None
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -50,8 +52,13 @@ class StubDaemon:
                     self._answer(200, {"status": "alive"})
                 elif self.headers.get("Authorization") != f"Bearer {KEY}":
                     self._answer(401, {"error": {"code": "auth.refused"}})
-                else:
+                elif not self.path.startswith("/api/metrics?"):
                     self._answer(200, daemon.status)
+                elif daemon.figures is None:
+                    self._answer(503, {"error": {"code": "db.unavailable"}})
+                else:
+                    wanted = parse_qs(urlsplit(self.path).query)["name"][0]
+                    self._answer(200, {"series": [one for one in daemon.figures if one["name"].startswith(wanted)]})
 
             def _answer(self, code: int, body: dict[str, Any]) -> None:
                 content = json.dumps(body).encode()
@@ -96,8 +103,14 @@ def state_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stub() -> Iterator[StubDaemon]:
+def figures() -> list[dict[str, Any]] | None:
+    return None
+
+
+@pytest.fixture
+def stub(figures: list[dict[str, Any]] | None) -> Iterator[StubDaemon]:
     daemon = StubDaemon(free_port())
+    daemon.figures = figures
     daemon.start()
     yield daemon
     daemon.stop()
@@ -239,3 +252,46 @@ def test_says_what_to_do_while_nothing_was_said(page: Page, stub: StubDaemon) ->
     page.get_by_text("Nothing has been said yet.").wait_for()
     page.get_by_text("No turn to draw yet").wait_for()
     page.locator(".st-key-turn-0").wait_for(state="detached")
+
+
+def figure(name: str, value: float, **labels: str) -> dict[str, Any]:
+    buckets = [
+        {"at": f"2026-11-21T{hour:02}:00:00+00:00", "count": 3, "mean": value, "low": 1, "high": 2 * value}
+        | {"p50": value + hour, "p95": 1.3 * value + hour}
+        for hour in range(6)
+    ]
+    return {"name": name, "labels": labels, "buckets": buckets}
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        [
+            figure("turn.voice_to_voice_ms", 600, source="voice"),
+            figure("turn.tokens_per_s", 70, llm=HOSTILE),
+            figure("engine.rss_bytes", 4e8, service="llm"),
+            figure("engine.rss_bytes", 2e8, service="stt"),
+            figure("errors", 1, code="engine.died", where="stt"),
+        ]
+    ],
+)
+def test_shows_the_course_of_the_last_day(page: Page) -> None:
+    course = page.locator(".st-key-history")
+    course.get_by_text("The last 24 hours").wait_for()
+    drawings = course.locator("svg.marks")
+    drawings.nth(3).wait_for()
+    assert drawings.count() == 4
+    drawings.nth(0).get_by_text("95 of 100 below").wait_for()
+    drawings.nth(0).get_by_text("600 ms", exact=True).wait_for()
+    drawings.nth(1).get_by_text(HOSTILE[:20]).wait_for()
+    drawings.nth(2).get_by_text("stt", exact=True).wait_for()
+    bars = drawings.nth(3).locator("[aria-roledescription=bar]")
+    assert bars.count() == 6
+    assert page.title() == "Solo"
+
+
+def test_without_figures_it_is_quiet(page: Page) -> None:
+    page.locator(".st-key-turn-0").wait_for()
+    assert page.get_by_text("The last 24 hours").count() == 0
+    assert page.locator(".st-key-problem").count() == 0
+    assert page.locator(".st-key-board").count() == 1

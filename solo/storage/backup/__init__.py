@@ -2,7 +2,7 @@
 
 from solo.storage.backup.dump import backup, backup_before_migration
 from solo.storage.backup.manifest import Backup, Manifest, backups, prune, verify
-from solo.storage.backup.restore import Restored, restore
+from solo.storage.backup.restoration import Restored, restore
 
 __all__ = [
     "Backup",

@@ -82,7 +82,7 @@ class TestUsed:
         talks = Talks(300)
         async with stage(cast):
             await exhaust(turn(ctx, talks).answer("What?"))
-        assert [message.content for message in talks.history("family")][0] == "What?"
+        assert talks.history("family")[0].content == "What?"
         assert len(talks.history("family")) == 2
 
     async def test_nothing_that_fits_leaves_the_prompt_as_it_was(self, bus: Bus, ctx: Context) -> None:

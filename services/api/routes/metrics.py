@@ -1,0 +1,25 @@
+"""Figures over time, for the dashboard and for scripts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from services.api.house import TheHouse
+from services.messages.metrics import QueryMetrics
+
+router = APIRouter()
+_WITHIN_S = 5.0
+
+
+@router.get("/api/metrics", summary="Figures rolled up: by the hour up to 14 days, by the day beyond")
+async def metrics(
+    house: TheHouse,
+    name: Annotated[str, Query(max_length=200, examples=["turn.voice_to_voice_ms"])] = "",
+    hours: Annotated[float, Query(gt=0, le=24 * 400)] = 24.0,
+) -> JSONResponse:
+    """Only names that begin with `name`, of the last `hours`; 503 while the database is away."""
+    found = await house.ctx.request(QueryMetrics(name=name, hours=hours), within=_WITHIN_S)
+    return JSONResponse({"series": [series.model_dump(mode="json") for series in found]})
