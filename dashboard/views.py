@@ -85,11 +85,11 @@ def course(history: Sequence[Series]) -> None:
     if not drawn:
         return
     st.subheader(f"The last {HOURS} hours", anchor=False)
-    columns = st.columns(2, gap="medium")
-    for place, (title, rows, drawing) in enumerate(drawn):
-        with columns[place % 2]:
-            st.caption(f"{title}, by the hour")
-            st.vega_lite_chart(rows, drawing, width="stretch")
+    for first in range(0, len(drawn), 2):
+        for column, (title, rows, drawing) in zip(st.columns(2, gap="medium"), drawn[first : first + 2], strict=False):
+            with column:
+                st.caption(f"{title}, by the hour")
+                st.vega_lite_chart(rows, drawing, width="stretch")
 
 
 def services(status: Status, now: datetime) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from solo.storage import Address, Database, Schema
+from solo.storage.cluster import Cluster
 from solo.storage.connect import connect
-from solo.storage.embedded import Cluster, ServerProcess
+from solo.storage.embedded import ServerProcess
 from solo.storage.migrations import migrate
 
 Mood = Literal["pass", "freeze", "drop"]

@@ -47,6 +47,7 @@ class FormerEmbedder:
                 yield
             finally:
                 self._name, self._engine = "", None
+                await engine.unused(WITHIN_S)
                 owner.cancel()
 
     def can_ask(self, name: str) -> bool:

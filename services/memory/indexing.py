@@ -115,8 +115,8 @@ class Indexing:
         pause = _PAUSE_S[0]
         while True:
             try:
-                self._wanted.clear()
                 self._meet(await embed(self._ctx, ["What is this?"]))
+                self._wanted.clear()
                 await met(self.embedder)
                 await self._settle()
             except SoloError as error:

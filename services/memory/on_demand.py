@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from solo.errors import SoloError
-from solo.isolation.engine import EngineDied
+from solo.isolation.engine import EngineDied, EngineNotStarted
 from solo.isolation.process import EngineProcess, EngineSpec
 from solo.supervision import EngineState
 
@@ -53,7 +53,17 @@ class OnDemandEngine:
                 except* SoloError as group:
                     self._failed(group)
         finally:
-            self._engine.cancel()
+            if not self._engine.done():
+                self._engine.set_exception(EngineNotStarted("it is not wanted any more"))
+                self._engine.exception()
+
+    async def unused(self, within: float) -> None:
+        """Waits until those who use it have what they asked for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._users:
+                    self._left.clear()
+                    await self._left.wait()
 
     async def _until_idle(self) -> None:
         while True:

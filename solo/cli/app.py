@@ -12,6 +12,7 @@ import typer
 
 from solo.cli.db_app import db
 from solo.cli.exits import Exit
+from solo.cli.memory_app import memory
 from solo.errors import SoloError
 
 APP = "services.app:tree"
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(db)
+app.add_typer(memory)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Port = Annotated[
@@ -115,7 +117,7 @@ def main() -> None:
 _BAD_INPUT = (
     *("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input"),
     *("db.bad_address", "db.not_confirmed", "db.backup_missing", "db.backup_foreign", "db.backup_truncated"),
-    "db.backup_altered",
+    *("db.backup_altered", "cli.nothing_named", "cli.not_confirmed", "memory.no_fact"),
 )
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,26 +18,25 @@ from rich.text import Text
 
 from solo import logs
 from solo.cli.db_show import Steps, backups_table, maintenance_table, status_lines
+from solo.cli.db_standing import described, standing
 from solo.cli.exits import Exit
 from solo.cli.show import out
 from solo.errors import SoloError
-from solo.parts import Tree
 from solo.run import load_tree
 from solo.settings import MachineSettings
 from solo.storage import Address, DatabaseUnavailable
 from solo.storage import backup as saving
 from solo.storage.backup.dump import folder_of
 from solo.storage.backup.programs import fitting
-from solo.storage.backup.tables import end, migrations_of, server_major
+from solo.storage.backup.tables import end, server_major
 from solo.storage.connect import connect
 from solo.storage.database import Connection
 from solo.storage.embedded import temporary_server
 from solo.storage.errors import DatabaseError, DatabaseTimeout, named
-from solo.storage.migrations import CORE, head, migrate
+from solo.storage.migrations import migrate
 
 T = TypeVar("T")
 _MAINTAIN_WITHIN_S = 600.0
-_LOOK_WITHIN_S = 30.0
 
 
 class NotConfirmed(SoloError):
@@ -57,7 +55,7 @@ def status(app: str, *, as_json: bool) -> Exit:
     tree = load_tree(app, {})
 
     async def look(address: Address, connection: Connection) -> dict[str, Any]:
-        return await _status(tree, address, connection)
+        return await standing(tree, address, connection)
 
     known = _with_connection(tree.machine, look)
     if as_json:
@@ -95,7 +93,7 @@ def back_up(app: str, target: Path | None, *, as_json: bool) -> Exit:
 
     made = _with_server(machine, work)
     if as_json:
-        out.print_json(json.dumps(_described(made)))
+        out.print_json(json.dumps(described(made)))
     else:
         rows = sum(made.manifest.rows.values())
         size = made.manifest.size / 1e6
@@ -116,13 +114,13 @@ def restore(app: str, path: Path, *, yes: bool, drop_old: bool, as_json: bool) -
     done = _with_server(tree.machine, work)
     if as_json:
         known = {"rows": done.rows, "migrated": list(done.migrated), "kept": done.kept}
-        out.print_json(json.dumps({"backup": _described(done.backup), **known}))
+        out.print_json(json.dumps({"backup": described(done.backup), **known}))
         return Exit.OK
     out.print(Text(f"restored {done.rows} rows of {done.backup.manifest.created_at}, all as they were"))
     for name in done.migrated:
         out.print(f"applied {name}")
     if done.kept is not None:
-        out.print(f"the database of before is kept as {done.kept} until the next restore")
+        out.print(f"the database of before is kept as {done.kept} until the next restore", soft_wrap=True)
     return Exit.OK
 
 
@@ -149,7 +147,7 @@ def listed(app: str, *, as_json: bool) -> Exit:
     folder = folder_of(load_tree(app, {}).machine)
     found = saving.backups(folder)
     if as_json:
-        out.print_json(json.dumps({"folder": str(folder), "backups": [_described(one) for one in found]}))
+        out.print_json(json.dumps({"folder": str(folder), "backups": [described(one) for one in found]}))
     elif found:
         out.print(backups_table(found))
     else:
@@ -244,61 +242,3 @@ def _confirm(path: Path, yes: bool) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise NotConfirmed("nothing was changed")
-
-
-async def _status(tree: Tree, address: Address, connection: Connection) -> dict[str, Any]:
-    found = saving.backups(folder_of(tree.machine))
-    async with asyncio.timeout(_LOOK_WITHIN_S):
-        applied = await migrations_of(connection)
-        pending, problem = await _standing(connection, tree)
-        row = await connection.fetchrow(
-            "SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS bytes, "
-            "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()) AS connections, "
-            "current_setting('max_connections')::integer AS most_connections, "
-            "(SELECT extversion FROM pg_extension WHERE extname = 'vector') AS vector"
-        )
-        assert row is not None
-        ready = await connection.fetchval("SELECT to_regclass('solo.maintenance') IS NOT NULL")
-        outbox = maintenance = None
-        if ready:
-            outbox = await connection.fetchrow(
-                "SELECT count(*) FILTER (WHERE NOT dead) AS waiting, count(*) FILTER (WHERE dead) AS dead "
-                "FROM solo.outbox"
-            )
-            maintenance = await connection.fetch(
-                "SELECT task, last_run, last_ms AS ms, last_result AS result, last_error AS failure "
-                "FROM solo.maintenance ORDER BY task"
-            )
-    return {
-        "where": str(address),
-        "embedded": tree.machine.database.url is None,
-        **dict(row),
-        "schemas": {
-            schema.name: {
-                "applied": applied.get(schema.name, 0),
-                "known": len(schema.migrations()),
-            }
-            for schema in (CORE, *tree.schemas)
-        },
-        "pending": pending,
-        "problem": problem,
-        "outbox": dict(outbox) if outbox else {"waiting": 0, "dead": 0},
-        "maintenance": [
-            {**dict(task), "last_run": task["last_run"].isoformat() if task["last_run"] else None}
-            for task in maintenance or ()
-        ],
-        "backup": _described(found[0]) if found else None,
-    }
-
-
-async def _standing(connection: Connection, tree: Tree) -> tuple[list[str], str | None]:
-    """What is pending, and why this Solo would not work with this database."""
-    try:
-        standing = await head(connection, tree.schemas)
-    except DatabaseError as error:
-        return [], error.line()
-    return [str(migration) for migration in standing.pending], None
-
-
-def _described(made: saving.Backup) -> dict[str, Any]:
-    return {"path": str(made.path), **asdict(made.manifest)}

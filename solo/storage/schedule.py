@@ -110,7 +110,7 @@ class MaintenanceService:
 
     async def _back_up(self, ctx: Context) -> None:
         while True:
-            wait = await asyncio.to_thread(self._due_in)
+            wait = self._due_in()  # a few small files
             if wait > 0:
                 # Not all at once: the clock of sleep stands still in a machine that is suspended.
                 await asyncio.sleep(min(wait, _LOOK_EVERY_S))

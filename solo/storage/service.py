@@ -11,9 +11,10 @@ from solo.isolation import confine
 from solo.settings import MachineSettings
 from solo.storage.address import Address
 from solo.storage.backup import backup_before_migration
+from solo.storage.cluster import Cluster
 from solo.storage.connect import connect
 from solo.storage.database import Database
-from solo.storage.embedded import Cluster, ServerProcess
+from solo.storage.embedded import ServerProcess
 from solo.storage.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from solo.storage.migrations import Schema, migrate
 from solo.storage.schedule import MaintenanceService

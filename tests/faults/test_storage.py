@@ -28,6 +28,17 @@ def remember(running: Daemon, text: str) -> httpx.Response:
     return call(running, "POST", "/api/memory/facts", {"text": text})
 
 
+def put_document(running: Daemon, name: str, text: str) -> None:
+    answer = httpx.put(
+        f"http://127.0.0.1:{running.port}/api/memory/documents",
+        params={"collection": "documents", "name": name},
+        content=text.encode(),
+        headers={"Authorization": f"Bearer {running.key}", "Accept": "application/json"},
+        timeout=30,
+    )
+    assert answer.json()["verdict"] == "stored", answer.text
+
+
 def call(running: Daemon, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {running.key}"}
     return httpx.request(method, f"http://127.0.0.1:{running.port}{path}", json=body, headers=headers, timeout=30)
@@ -39,6 +50,7 @@ async def test_a_frozen_database(tmp_path: Path) -> None:
         def story() -> None:
             with daemon(tmp_path / "solo", DATABASE__URL=between.url(address), **FAKES) as running:
                 wait_for(lambda: remember(running, "My bicycle is green.").status_code == 201, 30, "a write")
+                put_document(running, "bicycle.txt", "The bicycle in the cellar has a flat tyre.")
                 assert running.ask("What colour is my bicycle?")["stored"]
                 between.mood = "freeze"
                 for _ in range(3):

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from solo.storage import DatabaseTimeout, DatabaseUnavailable
+from solo.storage.cluster import Cluster, ServerMajorDiffers, binaries
 from solo.storage.connect import connect
 from solo.storage.database import Database
-from solo.storage.embedded import Cluster, ServerEnded, ServerMajorDiffers, ServerProcess, binaries
+from solo.storage.embedded import ServerEnded, ServerProcess
 from solo.storage.outbox import OutboxReader, put
 from tests.postgres import database, proxy, server
 
@@ -65,6 +66,19 @@ async def test_a_killed_server_is_noticed_and_its_next_start_recovers(tmp_path: 
         connection.terminate()
     async with database(tmp_path) as opened:
         assert await opened.fetchval("SELECT count(*) FROM kept") == 1000
+
+
+async def test_what_a_killed_server_left_frozen_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    process = ServerProcess(Cluster(tmp_path, memory_mb=32, connections=16))
+    with pytest.raises(BaseExceptionGroup):
+        async with process.running(ready_within=60):
+            assert process.pid is not None
+            for child in psutil.Process(process.pid).children():
+                child.suspend()
+            os.kill(process.pid, signal.SIGKILL)
+            await asyncio.sleep(30)  # ended by what is expected
+    async with database(tmp_path) as opened:
+        assert await opened.fetchval("SELECT 1") == 1
 
 
 async def test_a_lock_file_of_a_stranger_does_not_keep_it_from_starting(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 from services.memory.adapters.fusion import fuse
-from services.memory.adapters.wording import words
+from services.memory.adapters.wording import telling_words
 
 CANDIDATES = 50
 """From each side, at least."""
@@ -15,12 +15,6 @@ _MOST_WORDS = 8
 _LEAST_LETTERS = 3
 """Chroma finds strings by their trigrams; for a shorter one it reads everything."""
 _AT_ONCE = 2_000
-_SAY_NOTHING = (
-    "about all and any are been but can could did does for from had has have her him his how into its may more most"
-    " not now our out she should than that the their them then there these they this those was were what when where"
-    " which who why will with would you your"
-)
-_STOP_WORDS = frozenset(_SAY_NOTHING.split())
 
 
 class Found(TypedDict):
@@ -100,9 +94,9 @@ def _matching(
     candidates: int,
     found: dict[str, Found],
 ) -> list[str]:
-    asked = sorted(
-        (word for word in words(text) if len(word) >= _LEAST_LETTERS and word not in _STOP_WORDS), key=len, reverse=True
-    )[:_MOST_WORDS]
+    asked = sorted((word for word in telling_words(text) if len(word) >= _LEAST_LETTERS), key=len, reverse=True)[
+        :_MOST_WORDS
+    ]
     # Its search minds the case.
     forms = list(dict.fromkeys(form for word in asked for form in (word, word.capitalize(), word.upper())))
     if not forms:

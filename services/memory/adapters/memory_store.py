@@ -10,7 +10,7 @@ from itertools import count
 from typing import Literal
 
 from services.memory.adapters.fusion import fuse
-from services.memory.adapters.wording import tidy, tidy_document, tidy_query, words
+from services.memory.adapters.wording import telling_words, tidy, tidy_document, tidy_query, words
 from services.memory.store import Index, IndexGone, IndexIncomplete, NewDocument, Query
 from services.messages.memory import Chunk, Collection, Document, Hit, Place
 from solo.supervision import Context
@@ -116,7 +116,7 @@ class FakeStore:
                 for id_, vector in active.vectors.items()
                 if id_ in texts
             }
-        asked = set(words(query.text))
+        asked = set(telling_words(query.text))
         common = {id_: len(asked & set(words(text))) for id_, text in texts.items()}
         near = sorted(likeness, key=likeness.__getitem__, reverse=True)
         matching = sorted((id_ for id_ in common if common[id_]), key=common.__getitem__, reverse=True)

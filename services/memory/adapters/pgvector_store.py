@@ -168,7 +168,7 @@ class PgvectorStore:
                     "pgvector does not take its settings", hint="Solo needs pgvector 0.8.4 or newer."
                 )
             vector = halves(query.vector, scope["dimensions"]) if _fits(query.vector, scope["dimensions"]) else None
-            words = plans.words_query(scope["words"], await self._word_shares(connection), scope["total"])
+            words = plans.followed(scope["words"], await self._word_shares(connection), scope["total"])
             exact = scope["rows"] <= plans.EXACT_ROWS
             rows = await self._found(connection, query, scope, words, vector, exact=exact)
             if vector and not exact and len(rows) < min(query.top, scope["rows"]):
@@ -189,7 +189,7 @@ class PgvectorStore:
         connection: Connection,
         query: Query,
         scope: Any,
-        words: str | None,
+        words: list[str],
         vector: list[Any] | None,
         *,
         exact: bool,
@@ -202,7 +202,7 @@ class PgvectorStore:
             top=query.top,
         )
         rows: list[Any] = await connection.fetch(
-            sql, query.profile, words, scope["collection_ids"], scope["document_ids"], *(vector or ())
+            sql, query.profile, words, scope["collection_ids"], scope["document_ids"], scope["total"], *(vector or ())
         )
         return rows
 

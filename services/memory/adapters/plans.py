@@ -16,11 +16,12 @@ EF_SEARCH = 100
 """Candidates of the HNSW search; above `CANDIDATES`, so that those are found well."""
 CANDIDATES = 50
 """From each side, at least; more where more are wanted."""
-MOST_FOLLOWED = 1_000
-"""Passages that the words of a query may match together, as expected from the statistics."""
-MOST_RANKED = 1_000
-"""Passages with these words that are ranked: each costs some microseconds."""
-_MOST_WORDS = 32
+TOO_COMMON = 4_000
+"""Passages: a word that more of them are expected to have is not followed, as long as there are others."""
+MOST_WORDS = 12
+"""Of a query that are followed, the rarest."""
+MOST_OF_A_WORD = 300
+"""Passages that are taken for a word; of a word that more of them have, any."""
 _MOST_COMMON_TOGETHER = 4
 
 SHARES = """
@@ -53,28 +54,18 @@ WHERE i.state = 'active'
 """What a search is about to look through. $1 profile, $2 collection, $3 document (both may be NULL), $4 the query."""
 
 
-def words_query(words: Sequence[str], shares: Mapping[str, float], total: int) -> str | None:
-    """A tsquery of the words that tell passages apart: the rarest, while they match few enough together.
+def followed(words: Sequence[str], shares: Mapping[str, float], total: int) -> list[str]:
+    """A tsquery for each word that tells passages apart; what many have would cost the reading of thousands.
 
-    A word of every tenth passage says little about one and would cost the reading of thousands. When all are that
-    common, passages with the rarest of them together are asked for. None: there are no words.
+    When all are that common, one tsquery asks for those that have the rarest of them together.
 
     `words`: as to_tsvector gives them. `shares`: see `SHARES`. `total`: passages there are.
     """
-    least = min(shares.values(), default=0.0)
-    expected = sorted((shares.get(word, least) * total, word) for word in words[:_MOST_WORDS])
-    if not expected:
-        return None
-    followed: list[str] = []
-    budget = float(MOST_FOLLOWED)
-    for rows, word in expected:
-        budget -= rows
-        if budget < 0:
-            break
-        followed.append(word)
-    if followed:
-        return " | ".join(map(_quoted, followed))
-    return " & ".join(_quoted(word) for _, word in expected[:_MOST_COMMON_TOGETHER])
+    expected = sorted((shares.get(word, 0.0) * total, word) for word in words)
+    rare = [_quoted(word) for rows, word in expected if rows <= TOO_COMMON]
+    if rare or not expected:
+        return rare[:MOST_WORDS]
+    return [" & ".join(_quoted(word) for _, word in expected[:_MOST_COMMON_TOGETHER])]
 
 
 def _quoted(word: str) -> str:
@@ -83,10 +74,13 @@ def _quoted(word: str) -> str:
 
 
 def search_sql(table: str | None, *, exact: bool, by_collection: bool, by_document: bool, top: int) -> str:
-    """$1 profile, $2 the tsquery, $3 ids of collections, $4 ids of documents, $5 the vector.
+    """$1 profile, $2 tsqueries, $3 ids of collections, $4 ids of documents, $5 passages there are, $6 the vector.
 
-    `table`: of the vectors, a name that Solo made; None: by words only, and $5 is left out. Ids that are not asked
+    `table`: of the vectors, a name that Solo made; None: by words only, and $6 is left out. Ids that are not asked
     by are left out of the text but not of the parameters.
+
+    Words count by their rarity, as in BM25; how often one is in a passage does not: that would mean to unpack the words
+    of each, which costs ten times as much as finding them.
     """
     candidates = max(CANDIDATES, top)
     scope = "profile = $1"
@@ -95,11 +89,15 @@ def search_sql(table: str | None, *, exact: bool, by_collection: bool, by_docume
     return f"""
 WITH near AS MATERIALIZED ({_near(table, scope, candidates, exact=exact)}),
 matching AS MATERIALIZED (
-    SELECT id AS chunk_id, ts_rank(words, $2::text::tsquery) AS rank
+    SELECT chunk_id, sum(weight) AS rank
     FROM (
-        SELECT id, words FROM rag.chunks WHERE words @@ $2::text::tsquery AND {scope} LIMIT {MOST_RANKED}
-    ) bounded
-    ORDER BY rank DESC, id LIMIT {candidates}
+        SELECT m.id AS chunk_id, ln(1 + $5::bigint / count(*) OVER (PARTITION BY w.word)::float8) AS weight
+        FROM unnest($2::text[]) AS w (word)
+        CROSS JOIN LATERAL (
+            SELECT id FROM rag.chunks WHERE words @@ w.word::tsquery AND {scope} LIMIT {MOST_OF_A_WORD}
+        ) m
+    ) weighed
+    GROUP BY chunk_id ORDER BY rank DESC, chunk_id LIMIT {candidates}
 ),
 fused AS (
     SELECT chunk_id, sum(1.0 / ({K} + place)) AS score FROM (
@@ -123,7 +121,7 @@ def near_sql(table: str, *, exact: bool, by_collection: bool, top: int) -> str:
     """The part of `search_sql` that looks at vectors alone, with $1 profile, $2 ids of collections, $3 the vector."""
     scope = "profile = $1"
     scope += " AND collection_id = ANY($2::bigint[])" if by_collection else " AND ($2::bigint[] IS NULL OR true)"
-    near = _near(table, scope, max(CANDIDATES, top), exact=exact).replace("$5", "$3")
+    near = _near(table, scope, max(CANDIDATES, top), exact=exact).replace("$6", "$3")
     return f"WITH near AS MATERIALIZED ({near}) SELECT * FROM near ORDER BY distance + 0, chunk_id LIMIT {top}"
 
 
@@ -133,14 +131,14 @@ def _near(table: str | None, scope: str, candidates: int, *, exact: bool) -> str
     if exact:
         # OFFSET 0 keeps the planner from looking through the subquery and choosing HNSW.
         return f"""
-    SELECT chunk_id, embedding <#> $5 AS distance
+    SELECT chunk_id, embedding <#> $6 AS distance
     FROM (SELECT chunk_id, embedding FROM {table} WHERE {scope} OFFSET 0) all_of_them
     ORDER BY distance, chunk_id LIMIT {candidates}"""
     return f"""
-    SELECT chunk_id, embedding <#> $5 AS distance FROM {table} WHERE {scope}
-    ORDER BY embedding <#> $5 LIMIT {candidates}"""
+    SELECT chunk_id, embedding <#> $6 AS distance FROM {table} WHERE {scope}
+    ORDER BY embedding <#> $6 LIMIT {candidates}"""
 
 
 def _likeness(table: str | None) -> str:
     # The vectors have length 1, so the inner product is the cosine. One without a vector yet was found by its words.
-    return "0.0::float8" if table is None else "coalesce(-(v.embedding <#> $5), 0.0)"
+    return "0.0::float8" if table is None else "coalesce(-(v.embedding <#> $6), 0.0)"

@@ -8,6 +8,12 @@ from dataclasses import replace
 from services.memory.store import NewDocument, Query
 
 _WORD = re.compile(r"\w+")
+_SAY_NOTHING = (
+    "a about all an and any are as at be been but by can could did do does for from had has have he her him his how i"
+    " if in into is it its may me more most my no not now of on or our out she should so than that the their them then"
+    " there these they this those to up us was we were what when where which who why will with would you your"
+)
+_STOP_WORDS = frozenset(_SAY_NOTHING.split())
 
 
 def tidy(text: str) -> str:
@@ -36,3 +42,8 @@ def tidy_query(query: Query) -> Query:
 def words(text: str) -> list[str]:
     """In order, each once, in lower case."""
     return list(dict.fromkeys(_WORD.findall(text.casefold())))
+
+
+def telling_words(text: str) -> list[str]:
+    """Without those of English that are in every text."""
+    return [word for word in words(text) if word not in _STOP_WORDS]

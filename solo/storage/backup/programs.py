@@ -16,7 +16,7 @@ from pathlib import Path
 from solo.isolation import confine
 from solo.isolation.spec import environment
 from solo.storage.address import Address
-from solo.storage.embedded import ServerMissing, binaries
+from solo.storage.cluster import ServerMissing, binaries
 from solo.storage.errors import DatabaseError, DatabaseTimeout
 
 Progress = Callable[[str, int, int], None]

@@ -14,7 +14,7 @@ import asyncpg
 from solo.storage.address import Address
 from solo.storage.backup.manifest import Backup, BackupAltered, verify
 from solo.storage.backup.programs import Programs, Progress, fitting, quiet, run
-from solo.storage.backup.swap import Names, create, drop, drop_older, only_one, swap
+from solo.storage.backup.swap import Names, create, drop, drop_older, only_one, quoted, swap
 from solo.storage.backup.tables import NOT_OURS, count_rows, end, refuse_newer, server_major
 from solo.storage.connect import connect
 from solo.storage.database import Connection
@@ -107,11 +107,11 @@ async def _restore(
         )
     names = Names.of(address.database)
     async with only_one(keeper, names):
-        await create(keeper, names)
+        owner = await create(keeper, names)
         fresh = address.named(names.fresh)
         try:
-            await _fill(programs, fresh, backup, within, progress)
-            migrated = await _finish(fresh, backup, schemas, progress)
+            await _fill(programs, fresh, backup, owner, within, progress)
+            migrated = await _finish(fresh, backup, schemas, owner, progress)
             progress("taking its place", 0, 0)
             kept = await swap(keeper, address, names)
         except BaseException:
@@ -122,7 +122,9 @@ async def _restore(
     return Restored(backup, sum(backup.manifest.rows.values()), migrated, None if drop_old else kept)
 
 
-async def _fill(programs: Programs, fresh: Address, backup: Backup, within: float, progress: Progress) -> None:
+async def _fill(
+    programs: Programs, fresh: Address, backup: Backup, owner: str | None, within: float, progress: Progress
+) -> None:
     tables = len(backup.manifest.rows)
     done = 0
 
@@ -143,6 +145,8 @@ async def _fill(programs: Programs, fresh: Address, backup: Backup, within: floa
                 raise BackupAltered(f"its contents cannot be listed: {listed.reason}", hint="Take another backup.")
             _leave_out(contents)
             command = [pg_restore, "--exit-on-error", "--no-owner", "--no-privileges", "--no-password", "--verbose"]
+            if owner is not None:
+                command.append(f"--role={owner}")
             command += [f"--use-list={contents}", f"--dbname={fresh.database}", str(backup.path)]
             ended = await run(command, fresh, within=within, on_line=follow)
     except OSError as error:
@@ -168,11 +172,15 @@ def _is_not_ours(line: str) -> bool:
     return "pg_cron" in words or any(schema in words[3:7] for schema in NOT_OURS)
 
 
-async def _finish(fresh: Address, backup: Backup, schemas: Sequence[Schema], progress: Progress) -> tuple[str, ...]:
+async def _finish(
+    fresh: Address, backup: Backup, schemas: Sequence[Schema], owner: str | None, progress: Progress
+) -> tuple[str, ...]:
     """Compare with the manifest, migrate, give the planner its statistics."""
     connection = await connect(fresh)
     try:
         await connection.execute("SET statement_timeout = 0")
+        if owner is not None:
+            await connection.execute(f"SET ROLE {quoted(owner)}")
         rows = await count_rows(connection, progress)
         for table, expected in backup.manifest.rows.items():
             if rows.get(table) != expected:

@@ -77,26 +77,35 @@ async def only_one(keeper: Connection, names: Names) -> AsyncIterator[None]:
                 )
 
 
-async def create(keeper: Connection, names: Names) -> None:
-    """A fresh database that sorts and compares as the old one does."""
+async def create(keeper: Connection, names: Names) -> str | None:
+    """A fresh database that sorts and compares as the old one does, open to the same people.
+
+    Returns the old one's owner where that is somebody else: what is restored has to be theirs, too.
+    """
     row = await keeper.fetchrow(
         "SELECT pg_encoding_to_char(encoding) AS encoding, datcollate, datctype, datlocprovider::text AS provider, "
-        "coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale "
-        "FROM pg_database d WHERE datname = $1",
+        "coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale, "
+        "pg_get_userbyid(datdba) AS owner, pg_get_userbyid(datdba) = current_user AS ours, "
+        "has_database_privilege('public', oid, 'CONNECT') AS for_all FROM pg_database d WHERE datname = $1",
         names.current,
     )
-    command = f"CREATE DATABASE {_quoted(names.fresh)} TEMPLATE template0"
-    if row is not None:
-        command += f" ENCODING {_literal(row['encoding'])} LC_COLLATE {_literal(row['datcollate'])}"
-        command += f" LC_CTYPE {_literal(row['datctype'])}"
-        if row["provider"] in {"i", "b"} and row["locale"] is not None:
-            kind, option = ("icu", "ICU_LOCALE") if row["provider"] == "i" else ("builtin", "BUILTIN_LOCALE")
-            command += f" LOCALE_PROVIDER {kind} {option} {_literal(row['locale'])}"
+    command = f"CREATE DATABASE {quoted(names.fresh)} TEMPLATE template0"
+    if row is None:
+        await keeper.execute(command)
+        return None
+    command += f" OWNER {quoted(row['owner'])} ENCODING {_literal(row['encoding'])}"
+    command += f" LC_COLLATE {_literal(row['datcollate'])} LC_CTYPE {_literal(row['datctype'])}"
+    if row["provider"] in {"i", "b"} and row["locale"] is not None:
+        kind, option = ("icu", "ICU_LOCALE") if row["provider"] == "i" else ("builtin", "BUILTIN_LOCALE")
+        command += f" LOCALE_PROVIDER {kind} {option} {_literal(row['locale'])}"
     await keeper.execute(command)
+    if not row["for_all"]:
+        await keeper.execute(f"REVOKE ALL ON DATABASE {quoted(names.fresh)} FROM PUBLIC")
+    return None if row["ours"] else str(row["owner"])
 
 
 async def drop(connection: Connection, database: str) -> None:
-    await connection.execute(f"DROP DATABASE IF EXISTS {_quoted(database)} WITH (FORCE)")
+    await connection.execute(f"DROP DATABASE IF EXISTS {quoted(database)} WITH (FORCE)")
 
 
 async def drop_older(keeper: Connection, names: Names, *, keep: str | None) -> None:
@@ -131,13 +140,14 @@ async def _rename(keeper: Connection, names: Names) -> str | None:
             async with keeper.transaction():
                 exists = await keeper.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", names.current)
                 if exists:
-                    await keeper.execute(f"ALTER DATABASE {_quoted(names.current)} RENAME TO {_quoted(names.kept)}")
-                await keeper.execute(f"ALTER DATABASE {_quoted(names.fresh)} RENAME TO {_quoted(names.current)}")
+                    await keeper.execute(f"ALTER DATABASE {quoted(names.current)} RENAME TO {quoted(names.kept)}")
+                await keeper.execute(f"ALTER DATABASE {quoted(names.fresh)} RENAME TO {quoted(names.current)}")
             return names.kept if exists else None
         except asyncpg.ObjectInUseError as error:
             if time.monotonic() > end_at:
                 raise DatabaseBusy(
-                    f"sessions of {names.current} cannot be ended: {error}", hint="End them, then restore again."
+                    f"sessions of {names.current} cannot be ended: {error}",
+                    hint="End them, or restore as a superuser: pg_cron, for one, holds a session of its own.",
                 ) from error
 
 
@@ -159,7 +169,7 @@ async def _drop_all(keeper: Connection, pattern: re.Pattern[str], *, keep: str |
             await drop(keeper, row["datname"])
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

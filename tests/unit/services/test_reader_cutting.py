@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.memory.adapters.cutting import MOST_CHARS_PER_TOKEN, SECTION, Cutter
+from services.memory.adapters.cutting import MOST_CHARS_PER_TOKEN, SECTION_CHARS_PER_TOKEN, Cutter
 from solo.isolation.call import Call
 from tests.contract.documents import prose
 
 TOKENS = 20
+SECTION = SECTION_CHARS_PER_TOKEN * 200
 PIECES = st.sampled_from(
     [
         "word ",
@@ -73,10 +74,12 @@ def test_nothing_is_left_out(cutter: Cutter, markdown: bool) -> None:
     assert covered(text, check(cutter, text, markdown))
 
 
-@pytest.mark.parametrize("unit", ["a", "界", ".", " ", "\n", "\u0301", "👩‍👩‍👧", "[", ">", "`", "* ", "a b\t"])
+@pytest.mark.parametrize(
+    "unit", ["a", "界", ".", " ", "\n", "\n" * 99 + "a", "\u0301", "👩‍👩‍👧", "[", ">", "* ", "a b\t"]
+)
 @pytest.mark.parametrize("markdown", [False, True])
 def test_text_without_places_to_cut(cutter: Cutter, unit: str, markdown: bool) -> None:
-    text = (unit * (2 * SECTION // len(unit) + 7))[: 2 * SECTION + 7]
+    text = (unit * SECTION)[: SECTION + 7]
     assert covered(text, check(cutter, text, markdown))
 
 

@@ -29,7 +29,8 @@ def test_paragraphs_and_headings() -> None:
 
 
 def test_tables_in_their_place() -> None:
-    table = f"<w:tbl><w:tr><w:tc>{p('a')}</w:tc><w:tc>{p('b')}{p('c')}</w:tc></w:tr><w:tr><w:tc>{p('d')}</w:tc></w:tr></w:tbl>"
+    first = f"<w:tr><w:tc>{p('a')}</w:tc><w:tc>{p('b')}{p('c')}</w:tc></w:tr>"
+    table = f"<w:tbl>{first}<w:tr><w:tc>{p('d')}</w:tc></w:tr></w:tbl>"
     assert text(raw_docx(body(p("before") + table + p("after")))) == "before\n\na | b c\nd\n\nafter"
 
 

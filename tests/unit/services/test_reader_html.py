@@ -32,7 +32,7 @@ def text(content: str | bytes) -> str:
         ("", ""),
         ("<p></p><div> </div>", ""),
         ("plain words", "plain words"),
-        ("a<p>unclosed<li>b</div></x>c", "a\n\nunclosed\n- bc"),
+        ("a<p>unclosed<li>b</div></x>c", "a\n\nunclosed\n\n- bc"),
     ],
 )
 def test_blocks_are_lines(content: str, seen: str) -> None:
@@ -99,7 +99,7 @@ def test_so_are_styles_without_end() -> None:
 
 @pytest.mark.parametrize("element", ["p", "li", "td", "tr", "option", "br", "img"])
 def test_ends_may_be_left_out(element: str) -> None:
-    assert text(f"<table><tr><{element}>x" * 1 + f"<{element}>x" * 30_000)
+    assert text("<table><tr>" + f"<{element}>x" * 30_000)
 
 
 def test_it_stops_when_the_asker_has_left() -> None:

@@ -34,9 +34,15 @@ def pages(call: Call, content: bytes) -> Iterator[Page]:
     """
     archive.check(content)
     import docx
+    from lxml import etree  # python-docx's parser
 
-    # python-docx replaces no entities and loads nothing from outside; lxml bounds the depth to 256.
-    document = docx.Document(io.BytesIO(content))
+    try:
+        # It replaces no entities and loads nothing from outside; the depth is bounded to 256.
+        document = docx.Document(io.BytesIO(content))
+    except etree.XMLSyntaxError as error:
+        if error.lineno:
+            raise
+        raise MemoryError from error  # a fault in the document has a line, a want of memory has none
     headings = {style.style_id for style in document.styles if style.name and style.name.lower().startswith(_HEADINGS)}
     lines: list[str] = []
     for line in _blocks(document.element.body, headings):

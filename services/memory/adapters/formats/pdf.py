@@ -14,8 +14,6 @@ _PASSWORD, _SECURITY = 4, 5
 """FPDF_ERR_PASSWORD and FPDF_ERR_SECURITY of fpdfview.h."""
 _OBJECT = re.compile(rb"\d+ \d+ obj\b")
 _END = b"%%EOF"
-_HYPHEN = re.compile("[\x02\ufffe]\\s*")
-"""How PDFium marks a hyphen that parts a word at the end of a line."""
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
 _HINT = "Check that the file opens elsewhere, and save it again there."
 
@@ -64,8 +62,8 @@ def _text(document: object, number: int, max_chars: int) -> str:
             page.close()
     except pypdfium2.PdfiumError as error:
         raise DocumentUnreadable(f"The PDF is damaged: page {number} cannot be read.", hint=_HINT) from error
-    whole = _LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), _HYPHEN.sub("", raw))
-    return clean(whole)
+    # A word parted at the end of a line comes whole, with a mark for its hyphen that `clean` takes out.
+    return clean(_LIGATURE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), raw))
 
 
 def _require_whole(content: bytes) -> None:

@@ -164,7 +164,14 @@ END $$;
 COMMENT ON FUNCTION metrics.make_partitions(integer) IS
     'Makes the partitions of yesterday, today and some days ahead, and of strays neither too old nor further ahead.';
 
-CREATE FUNCTION metrics.roll_up() RETURNS text LANGUAGE plpgsql SET lock_timeout = '2s' SET work_mem = '64MB' AS $$
+CREATE FUNCTION metrics.percentiles(measured double precision[]) RETURNS double precision[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY value) FROM unnest(measured) AS value
+$$;
+COMMENT ON FUNCTION metrics.percentiles(double precision[]) IS 'Median, and the value that 95 of 100 are at most.';
+
+CREATE FUNCTION metrics.roll_up() RETURNS text
+LANGUAGE plpgsql SET lock_timeout = '2s' SET work_mem = '64MB' SET jit = off AS $$
 DECLARE
     stretch record;
     over date;
@@ -182,12 +189,13 @@ BEGIN
         -- have been dropped meanwhile.
         INSERT INTO metrics.hourly AS known (series, hour, count, sum, low, high, p50, p95)
         SELECT series, hour, count, sum, low, high, marks[1], marks[2] FROM (
+            -- Grouped by hashing, and each group sorted for itself: a third of the time of sorting all points.
             SELECT series, metrics.hour_of(at) AS hour, count(*) AS count, sum(value) AS sum, min(value) AS low,
-                max(value) AS high, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY value) AS marks
+                max(value) AS high, array_agg(value) AS measured
             FROM metrics.points
             WHERE at >= stretch.first AND at < stretch.last + interval '1 hour'
             GROUP BY 1, 2
-        ) AS fresh
+        ) AS fresh, LATERAL metrics.percentiles(measured) AS marks
         ON CONFLICT (series, hour) DO UPDATE SET (count, sum, low, high, p50, p95) =
             (excluded.count, excluded.sum, excluded.low, excluded.high, excluded.p50, excluded.p95)
             WHERE excluded.count > known.count;
@@ -200,11 +208,11 @@ BEGIN
         INSERT INTO metrics.daily AS known (series, day, count, sum, low, high, p50, p95)
         SELECT series, over, count, sum, low, high, marks[1], marks[2] FROM (
             SELECT series, count(*) AS count, sum(value) AS sum, min(value) AS low, max(value) AS high,
-                percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY value) AS marks
+                array_agg(value) AS measured
             FROM metrics.points
             WHERE at >= over::timestamp AT TIME ZONE 'UTC' AND at < (over + 1)::timestamp AT TIME ZONE 'UTC'
             GROUP BY 1
-        ) AS fresh
+        ) AS fresh, LATERAL metrics.percentiles(measured) AS marks
         ON CONFLICT (series, day) DO UPDATE SET (count, sum, low, high, p50, p95) =
             (excluded.count, excluded.sum, excluded.low, excluded.high, excluded.p50, excluded.p95)
             WHERE excluded.count > known.count;
