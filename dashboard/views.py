@@ -19,7 +19,7 @@ from dashboard.units import ago, clip, clock, count, literal, milliseconds, rate
 _BAR = 27
 _AROUND_BARS = 110
 """Pixels of a chart beside its bars: legend, axis and title."""
-_COURSE = 170
+_COURSE = 240
 """Pixels of each chart of the last day."""
 _LONGEST_TEXT = 900
 

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -239,7 +240,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
     """At once, and reaped."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            process.kill()
+            os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     await process.wait()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -36,6 +37,7 @@ class ServerProcess:
         self._cluster = cluster
         self._words = LastWords(get_logger(service="database"))
         self._process: asyncio.subprocess.Process | None = None
+        self._stderr: int | None = None
 
     @property
     def pid(self) -> int | None:
@@ -56,7 +58,7 @@ class ServerProcess:
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [
-                    tasks.create_task(self._words.follow(self._process.stderr), name="database stderr"),
+                    tasks.create_task(self._follow_words(), name="database stderr"),
                     tasks.create_task(self._watch(self._process), name="database end"),
                 ]
                 await wait_until_up(address.named("postgres"), ready_within)
@@ -69,13 +71,36 @@ class ServerProcess:
             await self._end()
 
     async def _spawn(self, address: Address) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *confine.tied(self._cluster.command(address), never_as_root=True),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=sys.platform != "win32",  # a Ctrl+C of the terminal is Solo's to deal with
-        )
+        # A pipe of our own: asyncio waits for the end of its pipes before it tells of the end of a process, and a
+        # frozen child of a dead server keeps its end open.
+        self._stderr, sink = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *confine.tied(self._cluster.command(address), never_as_root=True),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=sink,
+                start_new_session=sys.platform != "win32",  # a Ctrl+C of the terminal is Solo's to deal with
+            )
+        finally:
+            os.close(sink)
+
+    async def _follow_words(self) -> None:
+        assert self._stderr is not None
+        reader = asyncio.StreamReader()
+        file = os.fdopen(self._stderr, "rb", buffering=0)
+        self._stderr = None
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), file
+            )
+        except NotImplementedError:  # Windows: such a pipe cannot be waited for; its words are not needed
+            file.close()
+            return
+        try:
+            await self._words.follow(reader)
+        finally:
+            transport.close()
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
@@ -91,11 +116,15 @@ class ServerProcess:
         for word in (signal.SIGINT, getattr(signal, "SIGQUIT", signal.SIGTERM)):
             if process.returncode is None:
                 with suppress(ProcessLookupError):
-                    process.send_signal(word)
+                    # Not Process.send_signal: it polls first, which takes the exit status from the loop's own wait.
+                    os.kill(process.pid, word)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_STOP_WITHIN_S):
                         await process.wait()
         await end(process)
+        if self._stderr is not None:
+            os.close(self._stderr)
+            self._stderr = None
 
 
 @asynccontextmanager

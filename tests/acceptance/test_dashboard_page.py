@@ -282,7 +282,7 @@ def test_shows_the_course_of_the_last_day(page: Page) -> None:
     drawings.nth(3).wait_for()
     assert drawings.count() == 4
     drawings.nth(0).get_by_text("95 of 100 below").wait_for()
-    drawings.nth(0).get_by_text("600 ms", exact=True).wait_for()
+    drawings.nth(0).get_by_text("0 ms", exact=True).wait_for()
     drawings.nth(1).get_by_text(HOSTILE[:20]).wait_for()
     drawings.nth(2).get_by_text("stt", exact=True).wait_for()
     bars = drawings.nth(3).locator("[aria-roledescription=bar]")

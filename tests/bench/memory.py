@@ -108,6 +108,8 @@ class Bare:
         sql = plans.search_sql(
             table_of(scope["id"]),
             exact=scope["rows"] <= plans.EXACT_ROWS,
+            words=len(words),
+            rows=scope["rows"],
             by_collection=query.collection is not None,
             by_document=False,
             top=query.top,

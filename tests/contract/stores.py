@@ -46,6 +46,7 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[DocumentStore]:
         store = ChromaStore(folder)
         running = asyncio.create_task(store.run(context()))
         try:
+            await asyncio.wait_for(store._started.wait(), 60)
             yield store
         finally:
             running.cancel()

@@ -224,21 +224,22 @@ class TestDocuments:
             async with remembering(opened, bus, tmp_path):
                 await settled(ctx, "bag of words 384")
                 await ingest(ctx, "a.txt", "The key lies under the blue pot.")
-            monkeypatch.setitem(spec._EMBEDDERS, "minilm", "tests.stubs.memory_engines:SlowEmbedder")
+            monkeypatch.setitem(spec._EMBEDDERS, "minilm", "tests.stubs.memory_engines:GatedEmbedder")
             async with (
                 bus.subscribe(MemoryIndexed, limit=9, overflow=Overflow.FAIL) as indexed,
-                remembering(opened, bus, tmp_path, embedder="minilm") as house,
+                remembering(opened, bus, tmp_path, embedder="minilm", embedder_model=tmp_path / "gate") as house,
             ):
                 await house.reaches("memory", State.DEGRADED)
                 state = await ctx.request(DescribeMemory(), within=WITHIN)
                 assert [(index.embedder, index.state) for index in state.indexes] == [
                     ("bag of words 384", "active"),
-                    ("slow", "building"),
+                    ("gated", "building"),
                 ]
                 assert "as before" in state.note
-                hits = await ctx.request(Search(query="the key lies under the blue pot"), within=WITHIN)
-                assert hits[0].score == pytest.approx(1.0, abs=0.01)  # by meaning, through the former embedder
+                hits = await ctx.request(Search(query="the key is under the blue pot"), within=WITHIN)
+                assert hits[0].score > 0.8  # by meaning, through the former embedder
                 assert (await ingest(ctx, "b.txt", "Bread and butter."))[0].verdict == "stored"
+                (tmp_path / "gate").touch()
                 async with asyncio.timeout(WITHIN):
                     assert (await anext(indexed)).chunks == 2
                 await house.reaches("memory", State.READY)

@@ -1,31 +1,34 @@
-"""Embedders that are slow or die: they run in a child like real ones."""
+"""Embedders that wait or die: they run in a child like real ones."""
 
 from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from services.memory.adapters.fake import FakeEmbedder
 from solo.isolation.call import Call
 
 
-class SlowEmbedder:
-    """Takes a moment for whatever is a passage, and another name and dimensions than the fake."""
+class GatedEmbedder:
+    """Waits with passages on keys until the file `model` is there; another name and dimensions than the fake."""
 
-    def __init__(self, **_: Any) -> None:
+    def __init__(self, model: str | None = None, **_: Any) -> None:
+        self._gate = None if model is None else Path(model)
         self._fake = FakeEmbedder(dimensions=32)
 
     def load(self) -> dict[str, Any]:
-        return self._fake.load() | {"model": "slow"}
+        return self._fake.load() | {"model": "gated"}
 
     def embed(self, call: Call, texts: list[str]) -> bytes:
-        if any("key" in text for text in texts):
-            time.sleep(2.0)
+        if any("key lies" in text for text in texts):
+            while self._gate is not None and not self._gate.exists() and not call.cancelled:
+                time.sleep(0.01)
         return self._fake.embed(call, texts)
 
 
-class FragileEmbedder(SlowEmbedder):
+class FragileEmbedder(GatedEmbedder):
     """Ends its process over the word `poison`."""
 
     def embed(self, call: Call, texts: list[str]) -> bytes:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypedDict
 
 from services.memory.adapters.fusion import fuse
-from services.memory.adapters.wording import telling_words
+from services.memory.adapters.wording import telling_words, words
 
 CANDIDATES = 50
 """From each side, at least."""
-_MOST_MATCHING = 300
-"""Passages that hold a word of the query and are ranked."""
+_MOST_OF_A_WORD = 200
+"""Passages that are taken for a word; of a word that more of them have, any."""
 _MOST_WORDS = 8
 _LEAST_LETTERS = 3
 """Chroma finds strings by their trigrams; for a shorter one it reads everything."""
@@ -94,26 +95,32 @@ def _matching(
     candidates: int,
     found: dict[str, Found],
 ) -> list[str]:
-    asked = sorted((word for word in telling_words(text) if len(word) >= _LEAST_LETTERS), key=len, reverse=True)[
-        :_MOST_WORDS
-    ]
-    # Its search minds the case.
-    forms = list(dict.fromkeys(form for word in asked for form in (word, word.capitalize(), word.upper())))
-    if not forms:
-        return []
-    include = ["documents", "metadatas"] + ([] if vector is None else ["embeddings"])
-    answer = collection.get(
-        where=scope,
-        where_document={"$or": [{"$contains": form} for form in forms]},
-        limit=_MOST_MATCHING,
-        include=include,
-    )
-    ranks = {}
-    for id_, passage in zip(answer["ids"], answer["documents"], strict=True):
-        folded = passage.casefold()
-        ranks[id_] = (sum(word in folded for word in asked), sum(folded.count(word) for word in asked))
-    _take(answer, vector, found)
-    return sorted(ranks, key=ranks.__getitem__, reverse=True)[:candidates]
+    """Words count by their rarity, as far as that shows in what was found."""
+    asked = telling_words(text)
+    long = sorted((word for word in asked if len(word) >= _LEAST_LETTERS), key=len, reverse=True)[:_MOST_WORDS]
+    texts: dict[str, str] = {}
+    for word in long:
+        forms = dict.fromkeys([word, word.capitalize(), word.upper()])  # its search minds the case
+        conditions = [{"$contains": form} for form in forms]
+        answer = collection.get(
+            where=scope,
+            where_document={"$or": conditions} if len(conditions) > 1 else conditions[0],
+            limit=_MOST_OF_A_WORD,
+            include=["documents"],
+        )
+        texts |= zip(answer["ids"], answer["documents"], strict=True)
+    there = {
+        id_: set(words(passage)) | {word for word in long if word in passage.casefold()}
+        for id_, passage in texts.items()
+    }
+    weights = {word: math.log(1 + len(there) / (1 + sum(word in each for each in there.values()))) for word in asked}
+    ranks = {id_: sum(weights[word] for word in asked if word in each) for id_, each in there.items()}
+    best = sorted(ranks, key=ranks.__getitem__, reverse=True)[:candidates]
+    unknown = [id_ for id_ in best if id_ not in found]
+    if unknown:
+        include = ["documents", "metadatas"] + ([] if vector is None else ["embeddings"])
+        _take(collection.get(ids=unknown, include=include), vector, found)
+    return best
 
 
 def _take(answer: Any, vector: list[float] | None, found: dict[str, Found]) -> None:

@@ -197,6 +197,8 @@ class PgvectorStore:
         sql = plans.search_sql(
             table_of(scope["id"]) if vector else None,
             exact=exact,
+            words=len(words),
+            rows=scope["rows"],
             by_collection=query.collection is not None,
             by_document=query.document is not None,
             top=query.top,

@@ -20,8 +20,11 @@ TOO_COMMON = 4_000
 """Passages: a word that more of them are expected to have is not followed, as long as there are others."""
 MOST_WORDS = 12
 """Of a query that are followed, the rarest."""
-MOST_OF_A_WORD = 300
-"""Passages that are taken for a word; of a word that more of them have, any."""
+MOST_MATCHED = 900
+"""Passages that are looked at for all words together; of a word that more of them have than its share, any."""
+NARROW_ROWS = 5_000
+"""Up to this many rows behind the filter, they are listed and met with those that have the word; with more, those that
+have the word are looked at one by one: listing 100 000 rows takes longer than the whole search."""
 _MOST_COMMON_TOGETHER = 4
 
 SHARES = """
@@ -73,11 +76,13 @@ def _quoted(word: str) -> str:
     return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def search_sql(table: str | None, *, exact: bool, by_collection: bool, by_document: bool, top: int) -> str:
+def search_sql(
+    table: str | None, *, words: int, rows: int, by_collection: bool, by_document: bool, top: int, exact: bool
+) -> str:
     """$1 profile, $2 tsqueries, $3 ids of collections, $4 ids of documents, $5 passages there are, $6 the vector.
 
     `table`: of the vectors, a name that Solo made; None: by words only, and $6 is left out. Ids that are not asked
-    by are left out of the text but not of the parameters.
+    by are left out of the text but not of the parameters. `words`: how many tsqueries. `rows`: behind the filter.
 
     Words count by their rarity, as in BM25; how often one is in a passage does not: that would mean to unpack the words
     of each, which costs ten times as much as finding them.
@@ -86,6 +91,10 @@ def search_sql(table: str | None, *, exact: bool, by_collection: bool, by_docume
     scope = "profile = $1"
     scope += " AND collection_id = ANY($3::bigint[])" if by_collection else " AND ($3::bigint[] IS NULL OR true)"
     scope += " AND document_id = ANY($4::uuid[])" if by_document else " AND ($4::uuid[] IS NULL OR true)"
+    # A sum is not what the index is on, so the planner leaves that index alone.
+    met = scope if rows <= NARROW_ROWS else scope.replace("collection_id =", "collection_id + 0 =")
+    # One of few numbers, not a parameter: the planner wants to know it, and each text is prepared once.
+    of_a_word = MOST_MATCHED // (3 if words <= 3 else 6 if words <= 6 else MOST_WORDS)
     return f"""
 WITH near AS MATERIALIZED ({_near(table, scope, candidates, exact=exact)}),
 matching AS MATERIALIZED (
@@ -94,7 +103,7 @@ matching AS MATERIALIZED (
         SELECT m.id AS chunk_id, ln(1 + $5::bigint / count(*) OVER (PARTITION BY w.word)::float8) AS weight
         FROM unnest($2::text[]) AS w (word)
         CROSS JOIN LATERAL (
-            SELECT id FROM rag.chunks WHERE words @@ w.word::tsquery AND {scope} LIMIT {MOST_OF_A_WORD}
+            SELECT id FROM rag.chunks WHERE words @@ w.word::tsquery AND {met} LIMIT {of_a_word}
         ) m
     ) weighed
     GROUP BY chunk_id ORDER BY rank DESC, chunk_id LIMIT {candidates}

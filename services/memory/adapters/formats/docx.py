@@ -34,12 +34,11 @@ def pages(call: Call, content: bytes) -> Iterator[Page]:
     """
     archive.check(content)
     import docx
-    from lxml import etree  # python-docx's parser
 
     try:
         # It replaces no entities and loads nothing from outside; the depth is bounded to 256.
         document = docx.Document(io.BytesIO(content))
-    except etree.XMLSyntaxError as error:
+    except SyntaxError as error:  # lxml's
         if error.lineno:
             raise
         raise MemoryError from error  # a fault in the document has a line, a want of memory has none
