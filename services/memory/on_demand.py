@@ -35,27 +35,45 @@ class OnDemandEngine:
         self._users += 1
         self._wanted.set()
         try:
-            yield await asyncio.shield(self._engine)
+            engine = await asyncio.shield(self._engine)
+            try:
+                yield engine
+            except EngineDied:
+                self._ended(engine)  # its owner sees that a moment later
+                raise
         finally:
             self._users -= 1
             self._left.set()
 
     async def run(self) -> None:
         """Owns the process; until cancelled."""
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            while True:
+            while not task.cancelling():  # a cancellation in the middle of a death is lost in its group
                 await self._wanted.wait()
-                try:
-                    async with EngineProcess(self._spec).running() as engine:
-                        self._engine.set_result(engine)
-                        await self._until_idle()
-                        self._renew()  # whoever comes from now on waits for the next process
-                except* SoloError as group:
-                    self._failed(group)
+                await self._live()
+            raise asyncio.CancelledError
         finally:
             if not self._engine.done():
-                self._engine.set_exception(EngineNotStarted("it is not wanted any more"))
-                self._engine.exception()
+                self._refuse(EngineNotStarted("it is not wanted any more"))
+
+    async def _live(self) -> None:
+        """One process from its start to its end."""
+        engine: EngineProcess | None = None
+        try:
+            async with EngineProcess(self._spec).running() as engine:
+                self._engine.set_result(engine)
+                await self._until_idle()
+                self._ended(engine)  # whoever comes from now on waits for the next one
+        except* SoloError as group:
+            if engine is None:
+                self._refuse(_first(group))
+                self._renew()
+            else:
+                self._ended(engine)
+            if engine is None or not self._users:
+                self._wanted.clear()
 
     async def unused(self, within: float) -> None:
         """Waits until those who use it have what they asked for."""
@@ -78,17 +96,19 @@ class OnDemandEngine:
             if not self._users:
                 return
 
-    def _failed(self, group: BaseExceptionGroup[SoloError]) -> None:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if not self._engine.done():
-            self._engine.set_exception(error)
-            self._engine.exception()  # nobody may have waited
-        elif not isinstance(error, EngineDied):
-            raise error
-        self._renew()
-        self._wanted.clear()
+    def _ended(self, engine: EngineProcess) -> None:
+        if self._engine.done() and self._engine.exception() is None and self._engine.result() is engine:
+            self._renew()
+
+    def _refuse(self, error: BaseException) -> None:
+        self._engine.set_exception(error)
+        self._engine.exception()  # nobody may have waited
 
     def _renew(self) -> None:
         self._engine = asyncio.get_running_loop().create_future()
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

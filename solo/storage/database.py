@@ -127,7 +127,7 @@ class Database:
             except asyncio.CancelledError:
                 raise  # the connection is cut, and the server rolls back
             except BaseException:
-                if not connection.is_closed():
+                if not _is_lost(connection):
                     await transaction.rollback()
                 raise
             await transaction.commit()
@@ -163,7 +163,7 @@ class Database:
             ) from error
         finally:
             if pool is not None and connection is not None and not cut:
-                if connection.is_in_transaction():
+                if not _is_lost(connection) and connection.is_in_transaction():
                     connection.terminate()
                 await pool.release(connection)  # sends nothing: see `_keep`
 
@@ -176,7 +176,12 @@ class Database:
             assert pool is not None
             try:
                 return pool, await pool.acquire()
-            except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
+            except (
+                OSError,
+                asyncpg.CannotConnectNowError,
+                asyncpg.PostgresConnectionError,
+                asyncpg.InvalidCatalogNameError,  # a restore is putting another database in its place
+            ):
                 await asyncio.sleep(pause)  # it is down for a moment: the keeper is at it
                 pause = min(pause * 2, 0.2)
             except asyncpg.InterfaceError:
@@ -201,6 +206,15 @@ async def _prepare(connection: Connection) -> None:
         from pgvector.asyncpg import register_vector
 
         await register_vector(connection, schema=installed)
+
+
+def _is_lost(connection: Connection) -> bool:
+    """The server ended it; the pool may have taken it back already, and then it cannot be asked."""
+    try:
+        closed: bool = connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+    return closed
 
 
 async def _keep(_: Connection) -> None:

@@ -20,8 +20,8 @@ from services.memory.store import Index, Query
 from services.messages.memory import OWNER
 from solo.settings import DatabaseSettings
 from solo.storage import Address, Database, Schema
-from solo.storage.connect import connect
 from solo.storage.cluster import Cluster
+from solo.storage.connect import connect
 from solo.storage.embedded import ServerProcess
 from solo.storage.migrations import migrate
 from tests.bench.corpus import Corpus
@@ -52,13 +52,13 @@ async def fill(database: Database, store: PgvectorStore, corpus: Corpus) -> dict
         await connection.copy_records_to_table(
             "documents",
             schema_name="rag",
-            columns="id collection_id profile name media_type sha256 bytes chunks added_at".split(),
+            columns=["id", "collection_id", "profile", "name", "media_type", "sha256", "bytes", "chunks", "added_at"],
             records=corpus.documents(OWNER, ids),
         )
         await connection.copy_records_to_table(
             "chunks",
             schema_name="rag",
-            columns="id document_id collection_id profile char_offset text".split(),
+            columns=["id", "document_id", "collection_id", "profile", "char_offset", "text"],
             records=corpus.passages(OWNER, ids),
             timeout=_LONG_S,
         )
@@ -164,7 +164,7 @@ async def ask(store: PgvectorStore, bare: Bare, corpus: Corpus, questions: list[
 
 async def explain(connection: Any, bare: Bare, questions: list[Any]) -> str:
     said = []
-    for case in ("no filter", "filter of 1 %"):
+    for case in ("no filter", "filter of 1 %", "filter of 10 %"):
         query = Query(OWNER, questions[-1][0], questions[-1][1].tobytes(), CASES[case], None, TOP)
         sql, *parameters = await bare.search(query)
         rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {sql}", *parameters)

@@ -18,14 +18,16 @@ from pathlib import Path
 import pytest
 
 from solo.errors import SoloError
+from solo.isolation import confine
 from solo.storage import Address, Database, Schema
 from solo.storage.backup import Backup, backup, backups, prune, restoration, restore, verify
 from solo.storage.backup import manifest as manifests
 from solo.storage.backup.dump import BackupFailed, BackupFull
 from solo.storage.backup.manifest import BackupAltered, BackupForeign, BackupMissing, BackupTruncated
 from solo.storage.backup.programs import ProgramMissing, fitting
+from solo.storage.backup.restoration import RestoreFailed
 from solo.storage.backup.swap import Names
-from solo.storage.connect import connect
+from solo.storage.connect import connect, wait_until_up
 from solo.storage.migrations import MigrationChanged, SchemaNewer, migrate
 from tests import postgres
 
@@ -375,7 +377,7 @@ class TestRestore:
                 }
             )
             made.path.with_suffix(".json").write_text(known.to_json())
-            expected = restoration.RestoreFailed
+            expected = RestoreFailed
         with pytest.raises(expected):
             await restore(filled, made.path, (things,))
         assert await databases(filled) == ["solo"]
@@ -487,7 +489,7 @@ async def test_pg_restore_killed(
         return await real(command, address, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(restoration, "run", run)
-    with pytest.raises(restoration.RestoreFailed):
+    with pytest.raises(RestoreFailed):
         await restore(filled, made.path, (things,))
     assert await databases(filled) == ["solo"]
     assert await ask(filled, "SELECT count(*) FROM things.notes") == ROWS
@@ -515,3 +517,59 @@ async def test_a_server_that_is_away(tmp_path: Path) -> None:
         await backup(nobody, tmp_path / "backups")
     assert caught.value.code == "db.unavailable"
     assert [file.name for file in (tmp_path / "backups").iterdir()] == [".backup.lock"]
+
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not ((BINARIES / "postgres").exists() and (BINARIES.parent / "lib" / "pg_cron.so").exists()),
+    reason="Debian's PostgreSQL 15 with pg_cron is not installed: apt-get install postgresql-15 postgresql-15-cron",
+)
+async def test_a_server_with_pg_cron(tmp_path: Path) -> None:
+    """Its programs are found, its sessions ended, its tables left out; what is restored belongs to whom it did."""
+    data = tmp_path / "data"
+    make = [str(BINARIES / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--no-locale", "-A", "trust"]
+    subprocess.run(confine.tied(make, never_as_root=True), check=True, capture_output=True, timeout=60)
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(tmp_path),
+        "shared_preload_libraries": "pg_cron",
+        "cron.database_name": "solo",
+        "cron.use_background_workers": "on",
+        "fsync": "off",
+    }
+    command = [str(BINARIES / "postgres"), "-D", str(data)]
+    command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    server = await asyncio.create_subprocess_exec(
+        *confine.tied(command, never_as_root=True), stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    things = schema(
+        tmp_path / "things", "CREATE TABLE things.notes (id int); INSERT INTO things.notes VALUES (1), (2);"
+    )
+    root = Address(str(tmp_path), 5432, "postgres", "solo")
+    try:
+        await wait_until_up(root.named("postgres"), 30)
+        await execute(root.named("postgres"), "CREATE ROLE solo LOGIN")
+        await execute(root.named("postgres"), "CREATE DATABASE solo OWNER solo")
+        await execute(root.named("postgres"), "REVOKE ALL ON DATABASE solo FROM PUBLIC")
+        await execute(root, "CREATE EXTENSION pg_cron; SELECT cron.schedule('* * * * *', 'SELECT 1')")
+        ours = Address(str(tmp_path), 5432, "solo", "solo")
+        connection = await connect(ours)
+        await migrate(connection, (things,))
+        await connection.close()
+        made = await backup(root, tmp_path / "backups")
+        assert made.manifest.dumped_by == 15
+        assert not any(table.startswith("cron.") for table in made.manifest.rows)
+        with pytest.raises(RestoreFailed, match="may not do this"):
+            await restore(ours, made.path, (things,))
+        await execute(ours, "DELETE FROM things.notes")
+        await restore(root, made.path, (things,))
+        assert await ask(ours, "SELECT count(*) FROM things.notes") == 2
+        assert await ask(root, "SELECT tableowner FROM pg_tables WHERE tablename = 'notes'") == "solo"
+        assert not await ask(root, "SELECT has_database_privilege('public', 'solo', 'CONNECT')")
+        assert not await ask(root, "SELECT 1 FROM pg_extension WHERE extname = 'pg_cron'")
+    finally:
+        server.send_signal(signal.SIGQUIT)
+        await server.wait()

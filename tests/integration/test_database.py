@@ -190,6 +190,24 @@ async def test_an_error_in_the_sql_leaves_the_connection_usable_and_rolls_back(t
         assert opened.state()["connections"] == 1
 
 
+async def test_a_session_that_the_server_ends_is_a_named_error_and_no_more(tmp_path: Path) -> None:
+    async with database(tmp_path) as opened:
+
+        async def sleep_in_transaction() -> None:
+            async with opened.transaction() as connection:
+                await connection.execute("SELECT pg_sleep(30)")
+
+        for asleep in (sleep_in_transaction(), opened.fetchval("SELECT pg_sleep(30)")):
+            sleeping = asyncio.ensure_future(asleep)
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+            async with asyncio.timeout(10):
+                while await opened.fetchval(end) is None:
+                    await asyncio.sleep(0.01)
+            with pytest.raises(DatabaseUnavailable):
+                await sleeping
+        assert await opened.fetchval("SELECT 1") == 1
+
+
 async def test_calls_wait_for_a_pool_that_is_opened_later(tmp_path: Path) -> None:
     async with server(tmp_path) as address:
         opened = Database()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from solo.cli import app as commands
+from solo.cli.db_app import db
 from solo.state_dir import StateDir
 from solo.storage import Address
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts" / "db"
 SERVER = """
 import asyncio, sys
 from pathlib import Path
@@ -162,6 +166,10 @@ def test_backup_list_and_restore(solo: Solo, state: Path) -> None:
     assert done["kept"].startswith("solo_before_")
     assert solo("db", "shell", "-Atc", "SELECT count(*) FROM users.profiles").out == "2\n"
     assert solo("db", "status", "--json").json["backup"]["path"] == path
+    # And back again, as docs/DATABASE_MANAGEMENT.md says.
+    swap = ["ALTER DATABASE solo RENAME TO unwanted", f"ALTER DATABASE {done['kept']} RENAME TO solo"]
+    assert solo("db", "shell", "-d", "postgres", "-c", swap[0], "-c", swap[1]).code == 0
+    assert solo("db", "shell", "-Atc", "SELECT count(*) FROM users.profiles").out == "0\n"
 
 
 def test_backup_to_a_place_of_ones_own(solo: Solo, state: Path, tmp_path: Path) -> None:
@@ -247,3 +255,18 @@ def test_a_server_that_is_away(solo: Solo, monkeypatch: pytest.MonkeyPatch) -> N
     refused = solo("db", "status")
     assert (refused.code, "[db.bad_address]" in refused.err) == (2, True)
     assert "secret" not in refused.err
+
+
+def test_the_windows_scripts_are_calls_of_the_commands() -> None:
+    scripts = sorted(SCRIPTS.glob("*.ps1"))
+    assert [script.stem for script in scripts] == ["backup", "migrate", "restore", "schedule_backup", "shell"]
+    group: Any = typer.main.get_command(db)
+    for script in scripts:
+        text = script.read_text(encoding="utf-8")
+        # Windows PowerShell reads a file without a byte-order mark in the system's old code page.
+        assert text.isascii(), script.name
+        called = re.findall(r"@\('db', '(\w+)'", text)
+        assert called == ([] if script.stem == "schedule_backup" else [script.stem])
+        for name in called:
+            options = {option for parameter in group.commands[name].params for option in parameter.opts}
+            assert set(re.findall(r"'(--\w[\w-]*)'", text)) <= options

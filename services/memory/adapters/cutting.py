@@ -16,7 +16,7 @@ SECTION_CHARS_PER_TOKEN = 40
 parts a text its time grows with the square of the length (64 000 characters of Chinese without a line break: 8 s,
 8 000: 0.3 s), and it cannot be stopped in between."""
 MOST_CHARS_PER_TOKEN = 8
-"""Prose has 4 to 5. A word of more than 100 letters is one token to WordPiece, and white space is none."""
+"""A generous bound for prose. A word of more than 100 letters is one token to WordPiece, and white space is none."""
 _GAP = re.compile(r"\s{100,}")
 """White space that the splitter would go through again and again: 20 s for 16 000 empty lines."""
 
@@ -60,8 +60,12 @@ class Cutter:
             if gap is None and end < len(text) and len(found) > 1 and found[-1][0] > 0:
                 # The last one ends where the section does, so it is cut again with what follows.
                 end = start + found.pop()[0]
-            for offset, passage in found:
-                yield from self._bounded(start + offset, passage)
+            follows = [offset for offset, _ in found[1:]] + [end - start]
+            for (offset, passage), next_offset in zip(found, follows, strict=False):
+                for at, piece in self._bounded(start + offset, passage):
+                    # Of a passage cut once more, the last piece may lie whole in the next passage, which overlaps.
+                    if at < start + next_offset:
+                        yield at, piece
             start = end
 
     def _bounded(self, offset: int, passage: str) -> Iterator[tuple[int, str]]:

@@ -69,6 +69,9 @@ _THIRD = {
     "we": "they",
 }
 _TO_USER = {
+    "do i": "does the user",
+    "am i": "is the user",
+    "have i": "has the user",
     "i'm": "the user is",
     "i am": "the user is",
     "i've": "the user has",
@@ -84,9 +87,12 @@ _TO_USER = {
     "myself": "the user",
     "our": "the user's",
 }
-_SELF = re.compile(r"\b(?:i'm|i am|i've|i have|i'll|i'd|i don't|i do|i|my|mine|me|myself|our)\b", re.IGNORECASE)
+_SELF = re.compile(
+    r"\b" + any_of("do i|am i|have i|i'm|i am|i've|i have|i'll|i'd|i don't|i do|i|my|mine|me|myself|our") + r"\b",
+    re.IGNORECASE,
+)
 _AGREES = re.compile(
-    r"\bthe user ((?:always |usually |often |never |really |only )?)("
+    r"(?<!does )\bthe user ((?:always |usually |often |never |really |only )?)("
     + any_of(
         """need|want|like|love|hate|prefer|take|drink|eat|keep|leave|go|work|live|play|drive|sleep|wake|get|use|own|
         speak|know|pay|park|meet|start|finish|run"""

@@ -19,8 +19,12 @@ from solo.supervision import Context, ServiceSpec, State
 from tests.stubs.services import supervised
 
 FAKE = EngineSpec("services.memory.adapters.fake:FakeEmbedder", {"dimensions": 8})
-FRAGILE = EngineSpec("tests.stubs.memory_engines:FragileEmbedder", python_path=(".",))
 READER = EngineSpec("services.memory.adapters.fake:FakeReader")
+
+
+def fragile() -> EngineSpec:
+    """With a quarantine of its own."""
+    return EngineSpec("tests.stubs.memory_engines:FragileEmbedder", python_path=(".",))
 
 
 @asynccontextmanager
@@ -60,7 +64,7 @@ class TestOnDemand:
             assert len(set(await asyncio.gather(*(pid() for _ in range(5))))) == 1
 
     async def test_its_death_ends_the_calls_and_nothing_else(self) -> None:
-        engine = OnDemandEngine(FRAGILE, idle_s=60)
+        engine = OnDemandEngine(fragile(), idle_s=60)
         async with running(engine):
             for _ in range(2):
                 with pytest.raises(SoloError) as died:
@@ -94,7 +98,7 @@ class TestBatches:
         assert (alone.model, alone.dimensions) == ("bag of words 8", 8)
 
     async def test_a_poisonous_text_harms_only_its_own_asker(self) -> None:
-        engine = OnDemandEngine(FRAGILE, idle_s=60)
+        engine = OnDemandEngine(fragile(), idle_s=60)
         batches = Batches(engine)
         async with running(engine):
             jobs = [asyncio.create_task(batches.embed([text])) for text in ("bread", "poison", "butter")]

@@ -60,7 +60,7 @@ def check(cutter: Cutter, text: str, markdown: bool) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("markdown", [False, True])
 @given(text=st.lists(st.one_of(PIECES, st.text(max_size=30)), max_size=60).map("".join))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 def test_a_passage_is_where_it_says(cutter: Cutter, markdown: bool, text: str) -> None:
     check(cutter, text, markdown)
 
@@ -101,3 +101,8 @@ def test_it_stops_between_sections() -> None:
         found.append(place)
         call.cancel()
     assert 0 < found[-1][0] < SECTION
+
+
+def test_a_piece_of_a_long_passage_is_not_there_twice(cutter: Cutter) -> None:
+    """The passage with the long word is cut once more, where the next one, which overlaps, begins as well."""
+    check(cutter, f"word 0::0:0:0:word {'x' * 150}:0:0word 0000/0", markdown=False)
