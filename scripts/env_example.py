@@ -30,13 +30,20 @@ HEAD = """\
 
 def page() -> str:
     pieces = [HEAD, _section("Solo itself", MachineSettings, [])]
-    fields = settings_type().model_fields
-    pieces += [
-        _section(part.name, part.settings, [part.name])
-        for part in parts()
-        if part.settings is not None and part.name in fields
-    ]
+    pieces += [_section(name, kind, [name]) for name, kind in sections().items()]
     return "\n".join(pieces)
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    """The nested sections: those of the machine, then those of the parts."""
+    own = {name: kind for name, field in MachineSettings.model_fields.items() if (kind := _nested(field)) is not None}
+    fields = settings_type().model_fields
+    return own | {part.name: part.settings for part in parts() if part.settings is not None and part.name in fields}
+
+
+def _nested(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def field_docs(kind: type[BaseModel]) -> dict[str, str]:
@@ -70,6 +77,8 @@ def _section(title: str, kind: type[BaseModel], path: list[str]) -> str:
     docs = field_docs(kind)
     lines = [f"# ---- {title} ----", ""]
     for name, field in kind.model_fields.items():
+        if _nested(field) is not None:
+            continue
         if name not in docs:
             raise SystemExit(f"{kind.__name__}.{name} has no docstring")
         lines += [f"# {docs[name].splitlines()[0]}", f"# {variable([*path, name])}={_default(field)}", ""]

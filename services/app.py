@@ -51,9 +51,7 @@ def tree(flags: Mapping[str, Any]) -> Tree:
     """Settings from flags, environment and files, and from them the services."""
     settings = load(settings_type(), flags)
     sections = {part.name: getattr(settings, part.name) for part in parts() if part.settings is not None}
-    schemas: tuple[Schema, ...] = tuple(
-        schema for part in parts() for schema in part.tables(sections.get(part.name))
-    )
+    schemas: tuple[Schema, ...] = tuple(schema for part in parts() for schema in part.tables(sections.get(part.name)))
 
     def build() -> Sequence[ServiceSpec]:
         database = Database(settings.database.connections)

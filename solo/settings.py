@@ -49,8 +49,7 @@ class DatabaseSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: SecretStr | None = None
-    """A PostgreSQL of your own, 15 or newer (`postgresql://user:password@host:5432/database`); unset: Solo runs one in
-    its state directory."""
+    """A PostgreSQL of your own, 15 or newer: postgresql://user:password@host:5432/name; unset: Solo runs one itself."""
     connections: int = Field(default=8, ge=2, le=100)
     """Most connections at a time."""
     memory_mb: int = Field(default=128, ge=16)

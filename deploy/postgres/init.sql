@@ -1,6 +1,6 @@
 -- A server of your own for Solo: role, database, extensions, and pg_cron that calls the maintenance function.
 --
---   sudo -u postgres env SOLO_DB_PASSWORD=... psql -v ON_ERROR_STOP=1 -f init.sql
+--   sudo -u postgres env DB_PASSWORD=... psql -v ON_ERROR_STOP=1 -f init.sql
 --
 -- Run by psql 15 or newer, as a superuser; a second run changes the password and the schedule, nothing else.
 -- pg_cron needs in postgresql.conf, before the server starts:
@@ -14,12 +14,12 @@
 
 \set ON_ERROR_STOP on
 \set password ''
-\getenv password SOLO_DB_PASSWORD
+\getenv password DB_PASSWORD
 SELECT :'password' <> '' AS has_password \gset
 \if :has_password
 \else
-    \warn 'Set SOLO_DB_PASSWORD: the role solo logs in with it.'
-    DO $$ BEGIN RAISE EXCEPTION 'SOLO_DB_PASSWORD is not set'; END $$;  -- \quit would say that all is well
+    \warn 'Set DB_PASSWORD: the role solo logs in with it.'
+    DO $$ BEGIN RAISE EXCEPTION 'DB_PASSWORD is not set'; END $$;  -- \quit would say that all is well
 \endif
 
 -- Not written into the server's log, which keeps statements on some systems.

@@ -9,8 +9,8 @@ from services.api.recent import RecentTurns
 from services.api.service import APIService
 from solo.parts import Part
 from solo.settings import MachineSettings
-from solo.storage import Database
 from solo.state_dir import StateDir
+from solo.storage import Database
 from solo.supervision import ServiceSpec
 
 

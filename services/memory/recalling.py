@@ -14,13 +14,15 @@ from services.memory.facts.wording import any_of
 from services.memory.indexing import Indexing
 from services.memory.store import DocumentStore, Query
 from services.messages.memory import Hit, Recall, Recollection, Search, Vectors
-from solo.bus import DeadlineExceeded, remaining
+from solo.bus import remaining
 from solo.bus.context import deadline_after, until
 from solo.errors import SoloError
 from solo.supervision import Context
 
 _SPARE = 0.8
 """Share of the asker's time that documents may take: facts that are there already are not lost with them."""
+_TO_EMBED = 0.6
+"""Share that the question's vector may take: an embedder that is being started is not waited for."""
 _LONGEST_S = 5.0
 _SUPPORTED = 0.6
 """Share of the least likeness that is enough when the passage has the words of the question."""
@@ -80,10 +82,11 @@ class Recalling:
     async def _embedded(self, question: Asked) -> Vectors | None:
         """The question as it is, and about the user; None when there is no embedder just now."""
         texts = [question.text] if question.about == question.text else [question.text, question.about]
+        left = remaining()
+        within = _LONGEST_S if left is None else left * _TO_EMBED
         try:
-            return await embed(self._ctx, texts)
-        except DeadlineExceeded:
-            raise
+            async with until(deadline_after(within), "the question's vector"):
+                return await embed(self._ctx, texts)
         except SoloError as error:
             self._ctx.log.warning("recalled without an embedder", code=error.code)
             return None

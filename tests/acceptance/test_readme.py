@@ -15,13 +15,14 @@ import pytest
 import typer
 
 from services.api.http import STATUS
-from services.api.routes import events, health, turns, voice
+from services.api.routes import chats, events, health, memory, metrics, turns, voice
 from services.app import settings_type
 from solo.bus import Bus
 from solo.cli.app import app
 from solo.cli.exits import Exit
 from solo.errors import known_errors
 from solo.settings import MachineSettings, known_variables
+from solo.storage import Database
 from solo.supervision import Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,13 @@ DOCUMENTS = sorted(
 )
 FOR_TESTS = {"TEST_SPEECH_DIR", "TEST_PORCUPINE_DIR", "TEST_FAULT_ROUNDS"}
 """Variables that tests read; no settings."""
-OTHER_PROGRAMS = {"curl", "systemctl", "journalctl", "cp", "useradd", "pre-commit", "python"}
+OTHER_PROGRAMS = {"curl", "systemctl", "journalctl", "cp", "useradd", "pre-commit", "python"} | {
+    "apt-get",
+    "echo",
+    "env",
+    "tee",
+}
+ROUTES = (health, turns, chats, memory, metrics, events, voice)
 PATHS = re.compile(r"`((?:solo|services|dashboard|deploy|scripts|models|tests|docs)/[\w./-]*)`")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
@@ -98,7 +105,7 @@ def check_make(words: list[str]) -> None:
 
 
 def routes() -> set[str]:
-    return {route.path for module in (health, turns, events, voice) for route in module.router.routes}
+    return {route.path for module in ROUTES for route in module.router.routes}
 
 
 def check_curl(words: list[str]) -> None:
@@ -242,7 +249,7 @@ async def test_the_example_service_runs(bare_settings: Path, monkeypatch: pytest
                 del sys.modules[name]
 
     bus, ready, stop = Bus(), asyncio.Event(), asyncio.Event()
-    specs = part.specs(part.settings(zone="Europe/London"), MachineSettings())
+    specs = part.specs(part.settings(zone="Europe/London"), MachineSettings(), Database())
     supervisor = Supervisor(specs, bus, on_change=lambda: ready.set() if supervisor.all_settled else None)
     running = asyncio.create_task(supervisor.run(stop, asyncio.Event()))
     await ready.wait()

@@ -73,7 +73,7 @@ class Ledger:
                         self.turns.add(answer.json()["turn_id"])
                 case 1:
                     fact_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
-                    answer = client.post("/api/memory/facts", json={"text": words, "fact_id": fact_id})
+                    answer = client.post("/api/memory/facts", json={"text": words, "id": fact_id})
                     if self._taken(answer):
                         self.facts[answer.json()["id"]] = words
                 case _:

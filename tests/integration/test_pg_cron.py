@@ -83,7 +83,7 @@ def run_init(superuser: Address, **more: str) -> subprocess.CompletedProcess[str
 async def test_without_a_password_it_does_nothing(superuser: Address) -> None:
     done = run_init(superuser)
     assert done.returncode != 0
-    assert "SOLO_DB_PASSWORD" in done.stderr
+    assert "DB_PASSWORD" in done.stderr
     connection = await connect(superuser)
     assert not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'solo'")
     await connection.close()
@@ -91,7 +91,7 @@ async def test_without_a_password_it_does_nothing(superuser: Address) -> None:
 
 async def test_pg_cron_calls_the_maintenance_function(superuser: Address) -> None:
     for _ in range(2):
-        done = run_init(superuser, SOLO_DB_PASSWORD=PASSWORD)
+        done = run_init(superuser, DB_PASSWORD=PASSWORD)
         assert (done.returncode, done.stderr) == (0, "")
     solo = Address(superuser.host, PORT, "solo", "solo", PASSWORD)
     connection = await connect(solo)

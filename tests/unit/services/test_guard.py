@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.api.guard import PUBLIC, Guard
+from services.api.guard import LARGER_BODIES, MOST_BODY_BYTES, PUBLIC, Guard
 
 KEY = "the-owners-key"
 PORT = 8700
@@ -252,3 +252,52 @@ async def test_what_is_neither_passes() -> None:
 
     await Guard(inside, key=KEY, port=PORT)({"type": "lifespan"}, receive, send)
     assert sent == [{"type": "inside"}]
+
+
+class TestBodies:
+    """What says that it is too long is not read; what does not say is counted."""
+
+    LARGER = [(*route, most) for route, most in LARGER_BODIES.items()]
+    PLACES = [*LARGER, ("POST", "/api/ask", MOST_BODY_BYTES), ("PUT", "/api/ask", MOST_BODY_BYTES)]
+
+    @pytest.mark.parametrize(("method", "path", "most"), PLACES)
+    async def test_announced(self, method: str, path: str, most: int) -> None:
+        for size, allowed in ((most, True), (most + 1, False)):
+            sent = await knock([HOST, BEARER, ("content-length", str(size))], path=path, method=method)
+            assert (sent[0].get("status") is None) is allowed
+            assert allowed or sent[0]["status"] == 413
+
+    @pytest.mark.parametrize(("method", "path", "most"), PLACES)
+    async def test_counted(self, method: str, path: str, most: int) -> None:
+        piece = bytes(64 * 1024)
+        seen = {"bytes": 0, "end": ""}
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": piece, "more_body": True}
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            while (message := await receive())["type"] == "http.request":
+                seen["bytes"] += len(message["body"])
+            seen["end"] = message["type"]
+
+        scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", HOST[1].encode())]}
+        scope["headers"].append((b"authorization", f"Bearer {KEY}".encode()))
+        await Guard(app, key=KEY, port=PORT)(scope, receive, None)  # type: ignore[arg-type]
+        assert seen == {"bytes": most, "end": "http.disconnect"}
+
+    @pytest.mark.parametrize(("method", "path", "most"), LARGER)
+    async def test_only_that_method_and_that_path(self, method: str, path: str, most: int) -> None:
+        for other_method, other_path in (
+            ("POST", path),
+            (method, f"{path}/"),
+            (method, f"{path}/x"),
+            (method, path.upper()),
+        ):
+            sent = await knock([HOST, BEARER, ("content-length", str(most))], path=other_path, method=other_method)
+            assert sent[0]["status"] == 413
+
+    @pytest.mark.parametrize(("method", "path", "most"), LARGER)
+    async def test_the_key_is_asked_for_first(self, method: str, path: str, most: int) -> None:
+        assert (
+            verdict(await knock([HOST, ("content-length", str(most))], path=path, method=method)) == "api.unauthorized"
+        )
