@@ -1,1 +1,1 @@
-"""memory"""
+"""Documents and facts: taken in, kept, found again."""

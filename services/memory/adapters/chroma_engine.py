@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from services.memory.adapters.chroma_search import Found, found_in, where
@@ -15,6 +16,8 @@ from services.memory.store import IndexGone, IndexIncomplete
 from solo.isolation.call import Call
 
 _RECORDS = "documents"
+_AT_ONCE = 500
+"""Documents in one statement; SQLite takes some thousand parameters."""
 _INDEX = re.compile(r"index-(\d+)")
 
 
@@ -45,11 +48,10 @@ class ChromaEngine:
         active = [name for name in self._newest_last() if self._state(name) == "active"]
         for name in active[:-1]:  # one had taken over from it
             self._drop(name)
-        for id_ in self._all({"state": {"$ne": "stored"}}):
-            self._remove(id_)
-        for id_, meta in self._all({"replaces": {"$ne": ""}}).items():
-            self._remove(meta["replaces"])
-            self._keep(id_, meta | {"replaces": ""})
+        self._remove(list(self._all({"state": {"$ne": "stored"}})))
+        taken_over = self._all({"replaces": {"$ne": ""}})
+        self._remove([meta["replaces"] for meta in taken_over.values()])
+        self._keep({id_: meta | {"replaces": ""} for id_, meta in taken_over.items()})
 
     # Indexes
 
@@ -130,7 +132,7 @@ class ChromaEngine:
         if self._state(index) != "active":
             raise IndexGone
         replaces = next((other for other, known in there.items() if known["name"] == meta["name"]), "")
-        self._keep(id, meta | {"state": "pending", "replaces": replaces, "number": self._records.count()})
+        self._keep({id: meta | {"state": "pending", "replaces": replaces, "number": self._records.count()}})
         self._pending = id
         return True
 
@@ -151,12 +153,12 @@ class ChromaEngine:
 
     def finish(self, call: Call, id: str, index: str) -> None:
         meta = self._announced(id, index)
-        self._keep(id, meta | {"state": "stored"})  # from here on it is there, whatever happens
+        self._keep({id: meta | {"state": "stored"}})  # from here on it is there, whatever happens
         self._pending = None
         self._todo.clear()
         if meta["replaces"]:
-            self._remove(meta["replaces"])
-            self._keep(id, meta | {"state": "stored", "replaces": ""})
+            self._remove([meta["replaces"]])
+            self._keep({id: meta | {"state": "stored", "replaces": ""}})
 
     def documents(self, call: Call, profile: str, collection: str | None, limit: int | None) -> list[dict[str, Any]]:
         there = self._stored(profile=profile, collection=collection)
@@ -165,10 +167,8 @@ class ChromaEngine:
 
     def forget(self, call: Call, profile: str, collection: str | None, document: str | None) -> int:
         there = self._stored(profile=profile, collection=collection, name=document)
-        for id_, meta in there.items():
-            self._keep(id_, meta | {"state": "going"})
-        for id_ in there:
-            self._remove(id_)
+        self._keep({id_: meta | {"state": "going"} for id_, meta in there.items()})
+        self._remove(list(there))
         return len(there)
 
     def count(self, call: Call) -> int:
@@ -248,9 +248,14 @@ class ChromaEngine:
     def _stored(self, **conditions: str | None) -> dict[str, dict[str, Any]]:
         return self._all(where(state="stored", **conditions))
 
-    def _keep(self, id: str, meta: dict[str, Any]) -> None:
-        # Every row needs a vector; nobody asks by it.
-        self._records.upsert(ids=[id], embeddings=[[float(int(meta["number"]))]], metadatas=[meta])
+    def _keep(self, metas: dict[str, dict[str, Any]]) -> None:
+        ids = list(metas)
+        for part in self._parts(ids):
+            self._records.upsert(
+                ids=part,
+                embeddings=[[float(metas[id_]["number"])] for id_ in part],  # each must have one; nobody asks by it
+                metadatas=[metas[id_] for id_ in part],
+            )
 
     def _announced(self, id: str, index: str) -> dict[str, Any]:
         """Its record. Raises IndexGone when it was given up, or another index took over."""
@@ -261,12 +266,17 @@ class ChromaEngine:
     def _abandon(self) -> None:
         """The asker of the last document left before it was whole."""
         if self._pending is not None:
-            self._remove(self._pending)
+            self._remove([self._pending])
             self._pending = None
 
-    def _remove(self, id: str) -> None:
-        """Its passages first: while its record is there, the next start takes up what is left of them."""
-        for index in self._indexes.values():
-            index.delete(where={"document": id})
-        self._records.delete(ids=[id])
+    def _remove(self, ids: list[str]) -> None:
+        """Their passages first: while a record is there, the next start takes up what is left of it."""
+        for part in self._parts(ids):
+            for index in self._indexes.values():
+                index.delete(where={"document": {"$in": part}})
+            self._records.delete(ids=part)
         self._todo.clear()
+
+    def _parts(self, ids: list[str]) -> Iterator[list[str]]:
+        for start in range(0, len(ids), _AT_ONCE):
+            yield ids[start : start + _AT_ONCE]

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from services.memory.adapters.fusion import K
 
 EXACT_ROWS = 25_000
-"""Up to this many rows behind the filter all are compared: exact, and faster than HNSW that skips most of what it
-finds (measured by tests/bench/memory.py; field notes: 0.881 recall in 37 ms with HNSW and a filter of 1 %, against
-1.0 in 2 ms)."""
+"""Up to this many rows behind the filter each is compared, which misses nothing. HNSW would skip most of what it finds:
+behind a filter of 1 % it takes longer and finds less (tests/bench/memory.py measures both sides of it)."""
 EF_SEARCH = 100
 """Candidates of the HNSW search; above `CANDIDATES`, so that those are found well."""
 CANDIDATES = 50
@@ -25,6 +24,8 @@ MOST_MATCHED = 900
 NARROW_ROWS = 5_000
 """Up to this many rows behind the filter, they are listed and met with those that have the word; with more, those that
 have the word are looked at one by one: listing 100 000 rows takes longer than the whole search."""
+_LEAST_SHARED = 3
+"""One word or two do not get more than a third each."""
 _MOST_COMMON_TOGETHER = 4
 
 SHARES = """
@@ -81,30 +82,24 @@ def search_sql(
 ) -> str:
     """$1 profile, $2 tsqueries, $3 ids of collections, $4 ids of documents, $5 passages there are, $6 the vector.
 
-    `table`: of the vectors, a name that Solo made; None: by words only, and $6 is left out. Ids that are not asked
-    by are left out of the text but not of the parameters. `words`: how many tsqueries. `rows`: behind the filter.
+    `table`: of the vectors, a name that Solo made; None: by words only, and $6 is left out. $3 has all collections of
+    the profile when it is not asked for one, $4 is NULL then. `words`: how many tsqueries. `rows`: behind the filter.
 
     Words count by their rarity, as in BM25; how often one is in a passage does not: that would mean to unpack the words
     of each, which costs ten times as much as finding them.
     """
     candidates = max(CANDIDATES, top)
     scope = "profile = $1"
-    scope += " AND collection_id = ANY($3::bigint[])" if by_collection else " AND ($3::bigint[] IS NULL OR true)"
-    scope += " AND document_id = ANY($4::uuid[])" if by_document else " AND ($4::uuid[] IS NULL OR true)"
-    # A sum is not what the index is on, so the planner leaves that index alone.
-    met = scope if rows <= NARROW_ROWS else scope.replace("collection_id =", "collection_id + 0 =")
-    # One of few numbers, not a parameter: the planner wants to know it, and each text is prepared once.
-    of_a_word = MOST_MATCHED // (3 if words <= 3 else 6 if words <= 6 else MOST_WORDS)
+    scope += " AND collection_id = ANY($3::bigint[])" if by_collection else ""
+    scope += " AND document_id = ANY($4::uuid[])" if by_document else ""
+    of_a_word = MOST_MATCHED // max(words, _LEAST_SHARED)
     return f"""
 WITH near AS MATERIALIZED ({_near(table, scope, candidates, exact=exact)}),
 matching AS MATERIALIZED (
     SELECT chunk_id, sum(weight) AS rank
     FROM (
-        SELECT m.id AS chunk_id, ln(1 + $5::bigint / count(*) OVER (PARTITION BY w.word)::float8) AS weight
-        FROM unnest($2::text[]) AS w (word)
-        CROSS JOIN LATERAL (
-            SELECT id FROM rag.chunks WHERE words @@ w.word::tsquery AND {met} LIMIT {of_a_word}
-        ) m
+        SELECT chunk_id, ln(1 + $5::bigint / count(*) OVER (PARTITION BY query)::float8) AS weight
+        FROM rag.matching($2::text[], {of_a_word}, $1, $3::bigint[], $4::uuid[], {rows <= NARROW_ROWS})
     ) weighed
     GROUP BY chunk_id ORDER BY rank DESC, chunk_id LIMIT {candidates}
 ),

@@ -112,3 +112,30 @@ CREATE TRIGGER count_added AFTER INSERT ON rag.documents
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION rag.count_documents();
 CREATE TRIGGER count_deleted AFTER DELETE ON rag.documents
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION rag.count_documents();
+
+-- The planner counts pages, and takes a table of short rows for quickly read from end to end; but the words are beside
+-- the rows, and unpacking those of all takes a hundred times longer than asking the index.
+CREATE FUNCTION rag.matching(
+    queries text[], most integer, owner text, collection_ids bigint[], document_ids uuid[], is_narrow boolean
+) RETURNS TABLE (chunk_id bigint, query text) LANGUAGE plpgsql STABLE ROWS 500 SET enable_seqscan = off AS $$
+BEGIN
+    FOREACH query IN ARRAY queries LOOP
+        IF is_narrow THEN
+            -- The rows behind the filter are listed, and met with those that have the word.
+            RETURN QUERY SELECT c.id, query FROM rag.chunks c
+                WHERE c.words @@ query::tsquery AND c.profile = owner
+                    AND c.collection_id = ANY (collection_ids)
+                    AND (document_ids IS NULL OR c.document_id = ANY (document_ids))
+                LIMIT most;
+        ELSE
+            -- Those that have the word are looked at one by one: a sum is nothing that an index could list.
+            RETURN QUERY SELECT c.id, query FROM rag.chunks c
+                WHERE c.words @@ query::tsquery AND c.profile = owner
+                    AND c.collection_id + 0 = ANY (collection_ids)
+                    AND (document_ids IS NULL OR c.document_id = ANY (document_ids))
+                LIMIT most;
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION rag.matching(text[], integer, text, bigint[], uuid[], boolean) IS
+    'Passages of an owner, for each tsquery up to `most`; NULL documents: any. is_narrow: the filter leaves few.';
