@@ -17,7 +17,6 @@ from services.memory.store import Index, NewDocument, StoreUnavailable
 from solo.isolation.engine import EngineDied
 from tests.contract.stores import DIMENSIONS, ask, context, document, opened, put, vector
 
-
 HALF_WAY = """
 import os, sys
 from services.memory.adapters.chroma_engine import ChromaEngine
@@ -45,7 +44,7 @@ async def killed(folder: Path) -> AsyncIterator[ChromaStore]:
     assert store._engine is not None
     assert store._engine.pid is not None
     os.kill(store._engine.pid, signal.SIGKILL)
-    with pytest.raises(EngineDied):
+    with pytest.RaisesGroup(EngineDied):
         await running
 
 
@@ -104,7 +103,7 @@ async def test_calls_say_that_it_is_gone_and_go_on_with_the_next_one(tmp_path: P
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(StoreUnavailable):
             await asked
-        with pytest.raises(EngineDied):
+        with pytest.RaisesGroup(EngineDied):
             await running
     running = asyncio.create_task(store.run(context()))
     assert await store.count() == 0

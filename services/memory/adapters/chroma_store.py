@@ -38,7 +38,7 @@ class ChromaStore:
         self._calls = itertools.count()
 
     async def run(self, ctx: Context) -> None:
-        """Until cancelled. Raises EngineDied with the child, and EngineNotStarted."""
+        """Until cancelled. Raises EngineDied with the child (in a group), and EngineNotStarted."""
         async with EngineProcess(self._spec).running() as engine:
             self._engine = engine
             ctx.engine = engine.state
