@@ -18,6 +18,7 @@ from services.memory.adapters.pgvector_index import halves, table_of
 from services.memory.adapters.pgvector_store import PgvectorStore
 from services.memory.store import Index, Query
 from services.messages.memory import OWNER
+from solo import logs
 from solo.settings import DatabaseSettings
 from solo.storage import Address, Database, Schema
 from solo.storage.cluster import Cluster
@@ -217,6 +218,7 @@ async def _measure(chunks: int) -> tuple[dict[str, Any], str]:
 def measure(chunks: int = 200_000) -> dict[str, Any]:
     import uvloop
 
+    logs.configure("warning", "console")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures, plan = runner.run(_measure(chunks))
     Console(highlight=False, width=160).print(plan, markup=False)
