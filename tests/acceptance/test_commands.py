@@ -50,7 +50,8 @@ class TestAsk:
         assert done.returncode == 0, done.stderr
         turn = json.loads(done.stdout)
         assert set(turn) == {
-            "turn_id", "heard", "said", "outcome", "error", "audio", "latency_ms", "engines", "receipt",
+            "turn_id", "heard", "said", "outcome", "error", "audio", "latency_ms", "engines", "receipt", "memory",
+            "citations", "stored",
         }  # fmt: skip
         assert "capital of france" in turn["heard"].lower()
         assert "paris" in turn["said"].lower()
