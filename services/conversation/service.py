@@ -25,7 +25,7 @@ from services.messages.audio import (
 )
 from services.messages.conversation import AnswerPart, Ask, TurnFinished
 from services.messages.language import ChatMessage
-from services.messages.memory import OWNER
+from services.messages.profiles import OWNER
 from services.messages.speech import Transcript
 from solo.bus import Event, Overflow
 from solo.errors import SoloError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.messages.memory import Embed, Vectors
+from services.messages.passages import Embed, Vectors
 from solo.supervision import Context
 
 QUERY_WITHIN_S = 5.0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.memory.on_demand import OnDemandEngine
-from services.messages.memory import Embed, Vectors
+from services.messages.passages import Embed, Vectors
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied
 from solo.isolation.process import EngineProcess, EngineSpec

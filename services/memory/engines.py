@@ -75,10 +75,15 @@ class ReadingEngine(Protocol):
 
 
 class RerankingEngine(Protocol):
-    """Sorts passages by how well they answer a query; slower and better than the likeness of vectors."""
+    """Says how well passages answer a query; slower and better than the likeness of vectors.
 
-    def load(self) -> dict[str, Any]: ...
+    Options: `model` (path of an ONNX file), `tokenizer` (path of its tokenizer.json; None: beside the model),
+    `threads`, `max_tokens` (of query and text together; longer ones are cut)."""
+
+    def load(self) -> dict[str, Any]:
+        """Raises `ModelMissing` or `ModelCorrupt`."""
+        ...
 
     def rerank(self, call: Call, query: str, texts: list[str]) -> list[float]:
-        """A score for each text, higher is better."""
+        """A score for each text, 0 to 1, higher is better; none at all for an asker who has left."""
         ...

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.memory.asking import embed, embed_in_background, rows
 from services.memory.former import FormerEmbedder
 from services.memory.store import DocumentStore, Index, IndexIncomplete
-from services.messages.memory import IndexState, MemoryIndexed, Vectors
+from services.messages.memory import IndexState, MemoryIndexed
+from services.messages.passages import Vectors
 from solo.errors import SoloError
 from solo.supervision import Context
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from services.memory.engines import DocumentTooLarge
 from services.memory.indexing import Indexing, NoIndex
 from services.memory.store import DocumentStore, Index, IndexGone, NewDocument
-from services.messages.memory import Chunk, DocumentRead, Ingest, Ingested, IngestProgress, ReadDocument, Verdict
+from services.messages.memory import Ingest, Ingested, IngestProgress, Verdict
+from services.messages.passages import Chunk, DocumentRead, ReadDocument
 from solo.errors import SoloError
 from solo.supervision import Context
 

@@ -13,7 +13,7 @@ from services.memory.facts.facts import Facts
 from services.memory.facts.model_extraction import ask_model
 from services.messages.chats import EXCHANGE_STORED, Exchange
 from services.messages.conversation import TurnFinished
-from services.messages.memory import FactLearnt, Remember
+from services.messages.facts import FactLearnt, Remember
 from solo.bus import Overflow
 from solo.errors import SoloError
 from solo.storage import Database

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.memory.on_demand import OnDemandEngine
-from services.messages.memory import Chunk, DocumentRead, ReadDocument
+from services.messages.passages import Chunk, DocumentRead, ReadDocument
 from solo.isolation.engine import EngineDied
 from solo.isolation.process import EngineSpec
 from solo.supervision import Context

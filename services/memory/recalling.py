@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 
@@ -12,15 +13,17 @@ from services.memory.facts.likeness import unpacked
 from services.memory.facts.matching import Asked, fitting, understood
 from services.memory.facts.wording import any_of
 from services.memory.indexing import Indexing
+from services.memory.ordering import Ordering
 from services.memory.store import DocumentStore, Query
-from services.messages.memory import Hit, Recall, Recollection, Search, Vectors
+from services.messages.memory import Hit, Recall, Recollection, Search
+from services.messages.passages import Vectors
 from solo.bus import remaining
 from solo.bus.context import deadline_after, until
 from solo.errors import SoloError
 from solo.supervision import Context
 
 _SPARE = 0.8
-"""Share of the asker's time that documents may take: facts that are there already are not lost with them."""
+"""Share of the asker's time that documents may take, and their order: what is there already is not lost with it."""
 _TO_EMBED = 0.6
 """Share that the question's vector may take: an embedder that is being started is not waited for."""
 _LONGEST_S = 5.0
@@ -40,12 +43,22 @@ _COMMON = re.compile(
 
 
 class Recalling:
-    def __init__(self, ctx: Context, store: DocumentStore, indexing: Indexing, facts: Facts, min_score: float) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        store: DocumentStore,
+        indexing: Indexing,
+        facts: Facts,
+        min_score: float,
+        *,
+        reranks: bool = False,
+    ) -> None:
         self._ctx = ctx
         self._store = store
         self._indexing = indexing
         self._facts = facts
         self._min_score = min_score
+        self._ordering = Ordering(ctx, reranks=reranks)
         self._has_documents: Cache[bool] = Cache(self._any_document)
 
     async def recall(self, asked: Recall) -> Recollection:
@@ -67,7 +80,10 @@ class Recalling:
 
     async def search(self, asked: Search) -> tuple[Hit, ...]:
         """By words only while there is no embedder."""
-        return await self._search(asked, await self._embedded(Asked(asked.query, asked.query, personal=False)))
+        hits = await self._search(asked, await self._embedded(Asked(asked.query, asked.query, personal=False)))
+        left = remaining()
+        best = await self._ordering.ordered(asked.query, hits, _LONGEST_S if left is None else left * _SPARE)
+        return tuple(best[: asked.top])
 
     def changed(self, profile: str) -> None:
         """Documents came or went."""
@@ -94,10 +110,10 @@ class Recalling:
     async def _passages(self, asked: Recall, known: Vectors | None, *, lose: bool) -> tuple[Hit, ...]:
         """`lose`: there are no facts that would be lost with a failure, so it is told."""
         left = remaining()
-        within = _LONGEST_S if left is None else left * _SPARE
+        end = deadline_after(_LONGEST_S if left is None else left * _SPARE)
         wanted = Search(profile=asked.profile, query=asked.question[:4000], top=max(asked.most_hits * 2, 4))
         try:
-            async with until(deadline_after(within), "the search of the documents"):
+            async with until(end, "the search of the documents"):
                 hits = await self._search(wanted, known)
         except SoloError as error:
             if lose:
@@ -105,7 +121,8 @@ class Recalling:
             self._ctx.log.warning("recalled without documents", code=error.code)
             return ()
         fitting_well = [hit for hit in hits if self._fits(asked.question, hit)]
-        return tuple(fitting_well[: asked.most_hits])
+        best = await self._ordering.ordered(asked.question, fitting_well, end - asyncio.get_running_loop().time())
+        return tuple(best[: asked.most_hits])
 
     async def _search(self, asked: Search, vectors: Vectors | None) -> tuple[Hit, ...]:
         index = await self._indexing.active()
@@ -117,7 +134,7 @@ class Recalling:
             vector=b"" if vectors is None else await self._indexing.vector(index, asked.query, vectors),
             collection=asked.collection,
             document=asked.document,
-            top=asked.top,
+            top=self._ordering.candidates(asked.top),
         )
         return tuple(await self._store.search(query))
 

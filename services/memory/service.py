@@ -15,21 +15,18 @@ from services.memory.ingest import Ingesting
 from services.memory.learning import Extract, Learning
 from services.memory.recalling import Recalling
 from services.memory.store import DocumentStore
+from services.messages.facts import EditFact, Fact, ListFacts, Remember
 from services.messages.memory import (
     DescribeMemory,
-    EditFact,
-    Fact,
     Forget,
     Forgotten,
     Ingest,
     IngestProgress,
     ListCollections,
     ListDocuments,
-    ListFacts,
     MemoryState,
     Recall,
     Reindex,
-    Remember,
     Search,
 )
 from solo.errors import SoloError
@@ -63,6 +60,8 @@ class MemoryPlan:
     """Of the embedder in use."""
     cook: Cook
     """Makes a former embedder of its recipe."""
+    reranks: bool = False
+    """There is a reranker."""
 
 
 class MemoryService:
@@ -80,7 +79,7 @@ class MemoryService:
         self._fact_store = FactStore(plan.database)
         self._indexing = Indexing(ctx, self._store, FormerEmbedder(self._fact_store.recipe, plan.cook))
         self._facts = Facts(ctx, self._fact_store, self._indexing.look_after)
-        self._recalling = Recalling(ctx, self._store, self._indexing, self._facts, plan.min_score)
+        self._recalling = Recalling(ctx, self._store, self._indexing, self._facts, plan.min_score, reranks=plan.reranks)
         self._ingesting = Ingesting(ctx, self._store, self._indexing, most_bytes=plan.most_bytes)
         learning = Learning(ctx, plan.database, self._facts, plan.extract)
         ctx.ready()

@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.memory.embedding import EmbedderService
 from services.memory.reading import ReaderService
+from services.memory.reranking import RerankerService
 from services.memory.service import ANSWERS, MemoryPlan, MemoryService
 from services.memory.store import DocumentStore
-from services.messages.memory import MOST_DOCUMENT_BYTES, Embed, ReadDocument
+from services.messages.memory import MOST_DOCUMENT_BYTES
+from services.messages.passages import Embed, ReadDocument
+from services.messages.reranking import Rerank
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
 from solo.settings import MachineSettings
@@ -27,6 +30,7 @@ _READERS = {
     "documents": "services.memory.adapters.reader:DocumentReader",
     "fake": "services.memory.adapters.fake:FakeReader",
 }
+_RERANKER = "services.memory.adapters.cross_encoder:CrossEncoder"
 _TABLES = Path(__file__).with_name("migrations")
 
 
@@ -41,12 +45,18 @@ class MemorySettings(BaseModel):
     """An ONNX file of a sentence-transformers model; unset: the packaged all-MiniLM-L6-v2."""
     embedder_tokenizer: Path | None = None
     """Its tokenizer.json; unset: the one beside the model."""
+    reranker_model: Path | None = None
+    """An ONNX file of a cross-encoder with one logit a pair, which sorts what was found; unset: it stays as found."""
+    reranker_tokenizer: Path | None = None
+    """Its tokenizer.json; unset: the one beside the model."""
     reader: Literal["documents", "fake"] = "documents"
     """Which engine reads documents; `fake` knows plain text only."""
     threads: int | None = Field(default=None, ge=1, le=64)
-    """CPU threads of the embedder; unset: Solo's cores, at most 4."""
+    """CPU threads of the embedder, and of the reranker; unset: Solo's cores, at most 4."""
     embedder_memory_mb: int = Field(default=1024, ge=128)
     """Private memory after which a process of the embedder fails, alone."""
+    reranker_memory_mb: int = Field(default=1024, ge=128)
+    """The same for the reranker."""
     reader_memory_mb: int = Field(default=1024, ge=128)
     """The same for the reader of documents."""
     chunk_tokens: int = Field(default=200, ge=16, le=2000)
@@ -98,12 +108,32 @@ def specs(settings: MemorySettings, machine: MachineSettings, database: Database
         most_bytes=settings.max_document_mb * 1024**2,
         recipe=recipe,
         cook=cook,
+        reranks=settings.reranker_model is not None,
     )
     return [
         ServiceSpec(name="embedder", make=lambda: EmbedderService(embedder), ready_within=90, answers=(Embed,)),
         ServiceSpec(name="documents", make=lambda: ReaderService(reader), answers=(ReadDocument,)),
+        *_reranker(settings, threads),
         ServiceSpec(name="memory", make=lambda: MemoryService(plan), answers=ANSWERS),
     ]
+
+
+def _reranker(settings: MemorySettings, threads: int) -> Sequence[ServiceSpec]:
+    """Nothing when no model is named."""
+    if settings.reranker_model is None:
+        return []
+    tokenizer = settings.reranker_tokenizer
+    engine = EngineSpec(
+        adapter=_RERANKER,
+        options={
+            "model": str(settings.reranker_model),
+            "tokenizer": str(tokenizer) if tokenizer else None,
+            "threads": threads,
+        },
+        threads=threads,
+        memory_limit=settings.reranker_memory_mb * 1024**2,
+    )
+    return [ServiceSpec(name="reranker", make=lambda: RerankerService(engine), ready_within=90, answers=(Rerank,))]
 
 
 def _tokenizer(settings: MemorySettings) -> str | None:

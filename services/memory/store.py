@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from services.messages.memory import Chunk, Collection, Document, Hit
+from services.messages.memory import Collection, Document, Hit
+from services.messages.passages import Chunk
 from solo.errors import SoloError
 from solo.supervision import Context
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.messages.memory import OWNER
+from services.messages.profiles import OWNER
 from solo.bus import Request
 
 EXCHANGE_STORED = "chats.exchange"

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.messages.language import Receipt
-from services.messages.memory import OWNER, Place
+from services.messages.memory import Place
+from services.messages.profiles import OWNER
 from solo.bus import Event, StreamRequest
 
 Outcome = Literal["answered", "failed", "no_speech", "no_wake", "cancelled"]

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.messages.facts import Fact
+from services.messages.profiles import OWNER
 from solo.bus import Event, Request, StreamRequest
 
-OWNER = "owner"
-"""The profile of the person whose machine this is; others come with their users."""
 MOST_DOCUMENT_BYTES = 32 * 1024 * 1024
 Verdict = Literal["stored", "known", "replaced", "empty", "failed"]
 
@@ -40,25 +40,6 @@ class Hit(BaseModel):
     """Where it was found."""
     source: Place
     """Where it comes from."""
-
-
-class Fact(BaseModel):
-    """Something worth keeping about a person."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    """A UUID."""
-    text: str
-    """One sentence."""
-    subject: str
-    """What it is about, such as `name` or `likes`; a newer fact about a subject of one value replaces the older."""
-    created_at: str
-    """ISO 8601 UTC."""
-    updated_at: str
-    """ISO 8601 UTC; later than `created_at` when it was said again, or edited."""
-    turn_id: str | None = None
-    """The turn in which it was said; None: told directly."""
 
 
 class Recollection(BaseModel):
@@ -187,45 +168,6 @@ class Recall(Request[Recollection]):
     """Passages at most."""
 
 
-class Remember(Request[Fact]):
-    """Keep a fact. Acknowledged after COMMIT; the same id or the same words again change nothing."""
-
-    idempotent = True
-
-    profile: str = OWNER
-    """Whose memory."""
-    text: str = Field(min_length=1, max_length=2000)
-    """One sentence."""
-    subject: str = "note"
-    """See `Fact.subject`."""
-    fact_id: str | None = None
-    """A UUID made by the asker, which makes asking again safe; None: a new one."""
-    turn_id: str | None = None
-    """Where it was said."""
-
-
-class EditFact(Request[Fact]):
-    """Change the words of a fact."""
-
-    profile: str = OWNER
-    """Whose memory."""
-    fact_id: str
-    """Which."""
-    text: str = Field(min_length=1, max_length=2000)
-    """Its new words."""
-
-
-class ListFacts(Request[tuple[Fact, ...]]):
-    """The facts of a profile, newest first."""
-
-    idempotent = True
-
-    profile: str = OWNER
-    """Whose memory."""
-    limit: int = Field(default=200, ge=1, le=1000)
-    """How many at most."""
-
-
 class Forgotten(BaseModel):
     """What was forgotten."""
 
@@ -327,71 +269,3 @@ class MemoryIndexed(Event):
     """Passages in it."""
     seconds: float
     """How long it took."""
-
-
-class FactLearnt(Event):
-    """A fact was found in a conversation and kept."""
-
-    profile: str
-    """Whose."""
-    fact: Fact
-    """The fact."""
-
-
-class Vectors(BaseModel):
-    """Texts as vectors of length 1."""
-
-    model_config = ConfigDict(frozen=True)
-
-    model: str
-    """Name of the embedder's model."""
-    dimensions: int
-    """Of each vector."""
-    data: bytes
-    """float32, little-endian, one row a text."""
-
-
-class Embed(Request[Vectors]):
-    """Texts into vectors; texts longer than the model can read are cut."""
-
-    idempotent = True
-
-    texts: tuple[str, ...] = Field(min_length=1, max_length=256)
-    """One vector each."""
-    background: bool = False
-    """True: may wait for those that do not."""
-
-
-class Chunk(BaseModel):
-    """A passage of a document, cut by tokens."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    """The passage."""
-    page: int | None
-    """From 1; None without pages."""
-    offset: int
-    """Characters before it on its page, or in the document."""
-
-
-class DocumentRead(BaseModel):
-    """The text of a document, cut into passages."""
-
-    model_config = ConfigDict(frozen=True)
-
-    media_type: str
-    """What it was taken for."""
-    pages: int | None
-    """None where the format has none."""
-    chunks: tuple[Chunk, ...]
-    """In order; empty: it holds no text."""
-
-
-class ReadDocument(Request[DocumentRead]):
-    """Text out of a file's bytes, in a process of its own."""
-
-    name: str
-    """Its ending tells the format where the bytes do not."""
-    content: bytes
-    """The file's bytes."""

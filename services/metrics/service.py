@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.messages.conversation import TurnFinished
-from services.messages.memory import FactLearnt, MemoryIndexed
+from services.messages.facts import FactLearnt
+from services.messages.memory import MemoryIndexed
 from services.messages.metrics import DescribeMetrics, MetricsState, QueryMetrics, Series
 from services.metrics.recorder import Recorder
 from services.metrics.sources import Sample, SystemSource, of_change, of_drops, of_fact, of_index, of_turn

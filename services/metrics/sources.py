@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from services.messages.conversation import TurnFinished, TurnSummary
-from services.messages.memory import FactLearnt, MemoryIndexed
+from services.messages.facts import FactLearnt
+from services.messages.memory import MemoryIndexed
 from solo.supervision import ServiceStateChanged, State, SystemState
 from solo.supervision.messages import MessagesDropped
 

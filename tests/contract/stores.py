@@ -17,7 +17,8 @@ from services.memory.adapters.chroma_store import ChromaStore
 from services.memory.adapters.memory_store import FakeStore
 from services.memory.adapters.pgvector_store import PgvectorStore
 from services.memory.store import DocumentStore, Index, NewDocument, Query
-from services.messages.memory import Chunk, Hit
+from services.messages.memory import Hit
+from services.messages.passages import Chunk
 from solo.bus import Bus
 from solo.storage import Schema
 from solo.supervision import Context

@@ -13,7 +13,8 @@ import pytest
 
 from services.memory.adapters import packaged
 from services.memory.adapters.fake import FakeEmbedder
-from services.memory.adapters.minilm import MiniLM, batches
+from services.memory.adapters.minilm import MiniLM
+from services.memory.adapters.onnx_model import batches
 from services.memory.engines import EmbeddingEngine
 from solo.isolation.call import Call
 from solo.isolation.engine import ModelCorrupt, ModelMissing

@@ -12,19 +12,15 @@ import pytest
 from services.memory import spec
 from services.memory.facts.fact_store import FactStore
 from services.messages.chats import EXCHANGE_STORED, Exchange
+from services.messages.facts import EditFact, Fact, FactLearnt, ListFacts, Remember
 from services.messages.memory import (
     DescribeMemory,
-    EditFact,
-    Fact,
-    FactLearnt,
     Forget,
     ListCollections,
     ListDocuments,
-    ListFacts,
     MemoryIndexed,
     Recall,
     Reindex,
-    Remember,
     Search,
 )
 from solo.bus import Bus, Overflow

@@ -13,7 +13,8 @@ from services.memory.facts.likeness import cosine, same_meaning, unpacked
 from services.memory.facts.matching import fitting, understood
 from services.memory.recalling import Recalling
 from services.memory.spec import MemorySettings
-from services.messages.memory import Fact, Hit, Place
+from services.messages.facts import Fact
+from services.messages.memory import Hit, Place
 from tests.contract.child import Child
 
 pytestmark = pytest.mark.engine

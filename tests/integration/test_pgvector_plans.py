@@ -13,7 +13,7 @@ from services.memory.adapters import plans
 from services.memory.adapters.pgvector_index import halves, table_of
 from services.memory.adapters.pgvector_store import PgvectorStore
 from services.memory.store import Index, Query
-from services.messages.memory import OWNER
+from services.messages.profiles import OWNER
 from solo.storage import Database
 from tests.bench.corpus import Corpus
 from tests.bench.memory import SCHEMAS, fill

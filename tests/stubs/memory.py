@@ -10,7 +10,8 @@ from typing import Any
 
 from services.memory.adapters.fake import FakeEmbedder, FakeReader
 from services.memory.spec import MemorySettings, specs, tables
-from services.messages.memory import Chunk, DocumentRead, Embed, Ingest, Ingested, IngestProgress, ReadDocument, Vectors
+from services.messages.memory import Ingest, Ingested, IngestProgress
+from services.messages.passages import Chunk, DocumentRead, Embed, ReadDocument, Vectors
 from solo.bus import Bus
 from solo.isolation.call import Call
 from solo.settings import MachineSettings

@@ -14,16 +14,14 @@ from starlette.responses import Response
 
 from services.api.guard import LARGER_BODIES, TooLarge, envelope
 from services.api.house import House, TheHouse
+from services.messages.facts import EditFact, ListFacts, Remember
 from services.messages.memory import (
     DescribeMemory,
-    EditFact,
     Forget,
     Ingest,
     ListCollections,
     ListDocuments,
-    ListFacts,
     Reindex,
-    Remember,
     Search,
 )
 from solo.errors import SoloError

@@ -98,21 +98,23 @@ class FakeReader:
 
 
 class FakeReranker:
-    """Scores by the share of the query's words that are in a text."""
+    """Scores by the share of the query's words that are in a text. Options are as in the port, and unused."""
 
-    def __init__(self, model: str | None = None, tokenizer: str | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, model: str | None = None, tokenizer: str | None = None, threads: int = 1, max_tokens: int = 512
+    ) -> None:
         pass
 
     def load(self) -> dict[str, Any]:
         return {"engine": "fake", "model": "shared words"}
 
     def rerank(self, call: Call, query: str, texts: list[str]) -> list[float]:
-        """0 to 1; for an asker who has left, the scores so far."""
+        """As the port says."""
         wanted = set(words(query))
         scores: list[float] = []
         for text in texts:
             if call.cancelled:
-                break
+                return []
             scores.append(len(wanted & set(words(text))) / len(wanted) if wanted else 0.0)
         return scores
 

@@ -12,7 +12,8 @@ from typing import Literal
 from services.memory.adapters.fusion import fuse
 from services.memory.adapters.wording import telling_words, tidy, tidy_document, tidy_query, words
 from services.memory.store import Index, IndexGone, IndexIncomplete, NewDocument, Query
-from services.messages.memory import Chunk, Collection, Document, Hit, Place
+from services.messages.memory import Collection, Document, Hit, Place
+from services.messages.passages import Chunk
 from solo.supervision import Context
 
 Vector = tuple[float, ...]

@@ -41,7 +41,7 @@ class MiniLM:
         self._tokenizer_path = tokenizer
         self._threads = max(1, threads)
         self._max_tokens = max(3, max_tokens)
-        self._model: Any = None
+        self._model: OnnxModel
         self._tokenizer: Any = None
 
     def load(self) -> dict[str, Any]:

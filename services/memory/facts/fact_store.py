@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from services.memory.facts.likeness import normalised
-from services.messages.memory import Fact
+from services.messages.facts import Fact
 from solo.errors import SoloError
 from solo.storage import Connection, Database
 

@@ -12,7 +12,8 @@ from services.memory.facts.extraction import extract
 from services.memory.facts.fact_store import FactStore, NewFact, fact_id
 from services.memory.facts.likeness import cosine, same_meaning, unpacked
 from services.memory.facts.rules import has_one_value
-from services.messages.memory import EditFact, Fact, Remember, Vectors
+from services.messages.facts import EditFact, Fact, Remember
+from services.messages.passages import Vectors
 from solo.errors import SoloError
 from solo.supervision import Context
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from services.memory.facts.facts import Entry
 from services.memory.facts.likeness import cosine
 from services.memory.facts.wording import about_user, any_of
-from services.messages.memory import Fact
+from services.messages.facts import Fact
 
 MIN_PERSONAL = 0.42
 """Likeness from which a fact fits a question about oneself, turned to the third person (`What is my dog called?` asks

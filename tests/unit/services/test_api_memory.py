@@ -14,10 +14,9 @@ import pytest
 from services.api.house import House
 from services.api.http import application
 from services.api.recent import RecentTurns
+from services.messages.facts import EditFact, Fact, ListFacts, Remember
 from services.messages.memory import (
     DescribeMemory,
-    EditFact,
-    Fact,
     Forget,
     Forgotten,
     Hit,
@@ -26,11 +25,9 @@ from services.messages.memory import (
     IngestProgress,
     ListCollections,
     ListDocuments,
-    ListFacts,
     MemoryState,
     Place,
     Reindex,
-    Remember,
     Search,
 )
 from solo.errors import SoloError

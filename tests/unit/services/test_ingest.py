@@ -15,14 +15,8 @@ from services.memory.former import FormerEmbedder
 from services.memory.indexing import Indexing
 from services.memory.ingest import Ingesting
 from services.memory.store import Index, IndexGone, NewDocument, Query
-from services.messages.memory import (
-    DocumentRead,
-    Embed,
-    Ingest,
-    IngestProgress,
-    MemoryIndexed,
-    ReadDocument,
-)
+from services.messages.memory import Ingest, IngestProgress, MemoryIndexed
+from services.messages.passages import DocumentRead, Embed, ReadDocument
 from solo.bus import Bus, Overflow
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied, InputQuarantined

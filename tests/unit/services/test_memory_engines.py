@@ -11,7 +11,7 @@ import pytest
 from services.memory.embedding import Batches, EmbedderService
 from services.memory.on_demand import OnDemandEngine
 from services.memory.reading import ReaderService
-from services.messages.memory import Embed, ReadDocument
+from services.messages.passages import Embed, ReadDocument
 from solo.bus import Bus
 from solo.errors import SoloError
 from solo.isolation.process import EngineSpec

@@ -13,8 +13,9 @@ from services.conversation.turn import exhaust
 from services.messages.audio import UtteranceHeard, UtterancePaused
 from services.messages.chats import Exchange
 from services.messages.conversation import TurnFinished
+from services.messages.facts import Fact
 from services.messages.language import ChatMessage, Complete, Prefill
-from services.messages.memory import Fact, Hit, Place, Recall, Recollection
+from services.messages.memory import Hit, Place, Recall, Recollection
 from solo.bus import Bus
 from solo.errors import SoloError
 from solo.storage import DatabaseTimeout, DatabaseUnavailable

@@ -17,7 +17,9 @@ from services.memory.facts.matching import fitting, understood
 from services.memory.former import FormerEmbedder
 from services.memory.indexing import Indexing
 from services.memory.recalling import Recalling
-from services.messages.memory import Embed, Fact, Hit, Place, Recall, Search
+from services.messages.facts import Fact
+from services.messages.memory import Hit, Place, Recall, Search
+from services.messages.passages import Embed
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied
 from solo.storage import DatabaseUnavailable
