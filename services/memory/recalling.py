@@ -82,7 +82,8 @@ class Recalling:
         """By words only while there is no embedder."""
         hits = await self._search(asked, await self._embedded(Asked(asked.query, asked.query, personal=False)))
         left = remaining()
-        best = await self._ordering.ordered(asked.query, hits, _LONGEST_S if left is None else left * _SPARE)
+        within = _LONGEST_S if left is None else min(_LONGEST_S, left * _SPARE)
+        best = await self._ordering.ordered(asked.query, hits, within)
         return tuple(best[: asked.top])
 
     def changed(self, profile: str) -> None:

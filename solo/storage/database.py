@@ -218,5 +218,5 @@ def _is_lost(connection: Connection) -> bool:
 
 
 async def _keep(_: Connection) -> None:
-    """Between two users of a connection nothing is reset: Solo sets what it sets with SET LOCAL. It would cost every
-    call a round trip, and a frozen server would not answer it."""
+    """Between two users of a connection nothing is reset: what Solo sets for a session is the same for everybody, and the
+    rest is set with SET LOCAL. It would cost every call a round trip, and a frozen server would not answer it."""

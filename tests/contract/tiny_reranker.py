@@ -6,7 +6,7 @@ from pathlib import Path
 
 SEPARATOR = 102
 LAST_MARK = 1036
-"""The ids of BERT's marks and of punctuation end here."""
+"""Up to it the ids of BERT are marks and punctuation, behind it words."""
 _PARTS_GIVEN = "part = Identity (token_type_ids)"
 _PARTS_FOUND = f"""
     separator = Constant <value_int = {SEPARATOR}> ()
@@ -18,7 +18,7 @@ _PARTS_FOUND = f"""
 
 
 def tiny_reranker(folder: Path, *, types: bool = True, positions: int = 2048, outputs: int = 1) -> Path:
-    """The ONNX file, without a tokenizer: any of BERT's fits.
+    """The ONNX file, without a tokenizer: any of BERT's fits. Padding that is not masked spoils the logit.
 
     `types`: it asks which part of the pair a token is of; otherwise the first separator tells it. `positions`: how many
     tokens it can take. `outputs`: numbers a pair; a reranker has one.
@@ -66,7 +66,14 @@ reranker ({", ".join(f"int64[n, t] {name}" for name in names)}) => (float[n, {ou
     at_places = Gather (places, numbers)
     nothing = ReduceSum <keepdims = 1> (at_places, axis_1)
     placed = Add (logit, nothing)
-    logits = Concat <axis = 1> ({", ".join(["placed"] * outputs)})
+    padding = Constant <value_int = 0> ()
+    is_padding = Equal (input_ids, padding)
+    padded = Cast <to = 7> (is_padding)
+    unmasked = Mul (padded, attention_mask)
+    mistakes = Cast <to = 1> (unmasked)
+    mistaken = ReduceSum <keepdims = 1> (mistakes, axis_1)
+    masked = Sub (placed, mistaken)
+    logits = Concat <axis = 1> ({", ".join(["masked"] * outputs)})
 }}
 """)
     onnx.checker.check_model(model, full_check=True)

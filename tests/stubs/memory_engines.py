@@ -1,4 +1,4 @@
-"""Embedders that wait or die: they run in a child like real ones."""
+"""Engines of the memory that wait, die or give up: they run in a child like real ones."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ class FragileEmbedder(GatedEmbedder):
         if any("poison" in text for text in texts):
             os._exit(3)
         return self._fake.embed(call, texts)
+
+
+class HastyReranker:
+    """Sees that it is too late before the daemon does."""
+
+    def load(self) -> dict[str, Any]:
+        return {"engine": "fake", "model": "hasty"}
+
+    def rerank(self, call: Call, query: str, texts: list[str]) -> list[float]:
+        return []

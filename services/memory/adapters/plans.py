@@ -12,7 +12,8 @@ EXACT_ROWS = 25_000
 """Up to this many rows behind the filter each is compared, which misses nothing. HNSW would skip most of what it finds:
 behind a filter of 1 % it takes longer and finds less (tests/bench/memory.py measures both sides of it)."""
 EF_SEARCH = 100
-"""Candidates of the HNSW search; above `CANDIDATES`, so that those are found well."""
+"""Candidates of the HNSW search; above `CANDIDATES`, so that those are found well. Of 200 000 clustered vectors 60 find
+0.965 of the ten nearest, 100 find 0.985 to 0.991."""
 CANDIDATES = 50
 """From each side, at least; more where more are wanted."""
 TOO_COMMON = 4_000
