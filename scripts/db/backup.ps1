@@ -20,18 +20,5 @@ $ErrorActionPreference = 'Stop'
 $arguments = @('db', 'backup')
 if ($Path) { $arguments += $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Path) }
 
-# Settings and .env are read from the working directory, so that is the checkout.
-Push-Location -LiteralPath (Split-Path -Parent (Split-Path -Parent $PSScriptRoot))
-try {
-    if (-not (Test-Path -LiteralPath '.venv\Scripts\solo.exe')) {
-        [Console]::Error.WriteLine('Solo is not set up here. Run scripts\setup_dev.ps1 first.')
-        exit 2
-    }
-    # What goes to stderr Windows PowerShell must not take for a failure.
-    $ErrorActionPreference = 'Continue'
-    & '.venv\Scripts\solo.exe' @arguments
-    $code = $LASTEXITCODE
-} finally {
-    Pop-Location
-}
-exit $code
+& (Join-Path $PSScriptRoot '..\solo.ps1') @arguments
+exit $LASTEXITCODE

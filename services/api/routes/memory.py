@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from services.api.guard import LARGER_BODIES, TooLarge, envelope
-from services.api.house import House, TheHouse
+from services.api.guard import LARGER_BODIES, TooLarge
+from services.api.house import TheHouse
+from services.api.sse import events
 from services.messages.facts import EditFact, ListFacts, Remember
 from services.messages.memory import (
     DescribeMemory,
     Forget,
     Ingest,
+    IngestProgress,
     ListCollections,
     ListDocuments,
     Reindex,
     Search,
 )
-from solo.errors import SoloError
 
 router = APIRouter(prefix="/api/memory")
 _WITHIN_S = 10.0
@@ -137,7 +136,7 @@ async def take_in(
     """
     asked = Ingest(name=name, collection=collection, content=await _body(request))
     if "text/event-stream" in request.headers.get("accept", ""):
-        return StreamingResponse(_progress(house, asked), media_type="text/event-stream")
+        return events(house, asked, _told, within=_STEP_WITHIN_S)
     async with house.ctx.stream(asked, within=_STEP_WITHIN_S) as steps:
         async for step in steps:
             if step.result is not None:
@@ -169,21 +168,10 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-async def _progress(house: House, asked: Ingest) -> AsyncIterator[str]:
-    """The response has begun, so a failure is an event too. A client that leaves cancels the work."""
-    try:
-        async with house.ctx.stream(asked, within=_STEP_WITHIN_S) as steps:
-            async for step in steps:
-                if step.result is not None:
-                    yield _event("result", step.result.model_dump(mode="json"))
-                else:
-                    yield _event("progress", {"done": step.done, "total": step.total})
-    except SoloError as error:
-        yield _event("error", envelope(error))
-
-
-def _event(name: str, data: object) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+def _told(step: IngestProgress) -> tuple[str, object]:
+    if step.result is not None:
+        return "result", step.result.model_dump(mode="json")
+    return "progress", {"done": step.done, "total": step.total}
 
 
 def _json(answer: Any, status: int = 200) -> JSONResponse:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from services.api.guard import envelope
-from services.api.house import House, TheHouse
-from services.messages.conversation import Ask
-from solo.errors import SoloError
+from services.api.house import TheHouse
+from services.api.sse import events
+from services.messages.conversation import AnswerPart, Ask
 
 router = APIRouter()
 _PART_WITHIN_S = 60.0
@@ -34,7 +29,7 @@ class Question(BaseModel):
 async def ask(question: Question, house: TheHouse) -> Response:
     asked = Ask(text=question.text, talk=question.talk)
     if question.stream:
-        return StreamingResponse(_events(house, asked), media_type="text/event-stream")
+        return events(house, asked, _told, within=_PART_WITHIN_S)
     async with house.ctx.stream(asked, within=_PART_WITHIN_S) as parts:
         async for part in parts:
             if part.summary is not None:
@@ -42,18 +37,7 @@ async def ask(question: Question, house: TheHouse) -> Response:
     raise RuntimeError("a turn ended without a summary")
 
 
-async def _events(house: House, asked: Ask) -> AsyncIterator[str]:
-    """The response has begun, so a failure is an event too. A client that leaves cancels the turn."""
-    try:
-        async with house.ctx.stream(asked, within=_PART_WITHIN_S) as parts:
-            async for part in parts:
-                if part.summary is not None:
-                    yield _event("turn", part.summary.model_dump(mode="json"))
-                else:
-                    yield _event("delta", {"text": part.delta})
-    except SoloError as error:
-        yield _event("error", envelope(error))
-
-
-def _event(name: str, data: object) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+def _told(part: AnswerPart) -> tuple[str, object]:
+    if part.summary is not None:
+        return "turn", part.summary.model_dump(mode="json")
+    return "delta", {"text": part.delta}
