@@ -144,6 +144,8 @@ def database_specs(machine: MachineSettings, database: Database, schemas: Sequen
             make=lambda: DatabaseService(machine, database, schemas),
             ready_within=_READY_WITHIN_S + 60,
             drain_within=15.0,
+            # A server that was ready and is ended is no failing start, however soon: everybody waits for it.
+            healthy_after=0.0,
         ),
         ServiceSpec(name="maintenance", make=lambda: MaintenanceService(machine, database, schemas)),
     ]
