@@ -127,8 +127,7 @@ class Database:
             except asyncio.CancelledError:
                 raise  # the connection is cut, and the server rolls back
             except BaseException:
-                if not _is_lost(connection):
-                    await transaction.rollback()
+                await _roll_back(connection, transaction)
                 raise
             await transaction.commit()
 
@@ -208,6 +207,17 @@ async def _prepare(connection: Connection) -> None:
         await register_vector(connection, schema=installed)
 
 
+async def _roll_back(connection: Connection, transaction: Any) -> None:
+    """What went wrong is the caller's to hear. A connection that cannot be told to roll back is cut, which does it."""
+    if _is_lost(connection):
+        return
+    try:
+        await transaction.rollback()
+    except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+        if not _is_lost(connection):
+            connection.terminate()
+
+
 def _is_lost(connection: Connection) -> bool:
     """The server ended it; the pool may have taken it back already, and then it cannot be asked."""
     try:
@@ -218,5 +228,5 @@ def _is_lost(connection: Connection) -> bool:
 
 
 async def _keep(_: Connection) -> None:
-    """Between two users of a connection nothing is reset: what Solo sets for a session is the same for everybody, and the
-    rest is set with SET LOCAL. It would cost every call a round trip, and a frozen server would not answer it."""
+    """Between two users of a connection nothing is reset: what Solo sets for a session is the same for everybody, and
+    the rest is set with SET LOCAL. It would cost every call a round trip, and a frozen server would not answer it."""
