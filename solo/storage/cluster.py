@@ -21,6 +21,7 @@ import psutil
 from solo.isolation import confine
 from solo.isolation.tie import NOT_ALLOWED
 from solo.isolation.words import ending
+from solo.settings import DatabaseSettings
 from solo.storage.address import Address
 from solo.storage.errors import DatabaseError
 
@@ -32,6 +33,8 @@ _FOLDER = "postgres"
 _SOCKET_NAME = f"/.s.PGSQL.{_PORT}"
 _LONGEST_SOCKET = 103
 """Bytes of a Unix socket's path that every system takes (macOS: 104 with the zero at its end)."""
+_LEAST_MEMORY_MB = 128
+_MOST_MEMORY_MB = 1024
 _MAKE_WITHIN_S = 120.0
 _GOING_WITHIN_S = 2.0
 """How long the processes of a killed server may take to notice; one that does not is frozen."""
@@ -88,6 +91,10 @@ class Cluster:
     state_dir: Path
     memory_mb: int
     connections: int
+
+    @classmethod
+    def of(cls, state_dir: Path, settings: DatabaseSettings) -> Cluster:
+        return cls(state_dir, settings.memory_mb or usual_memory_mb(), settings.connections)
 
     @property
     def data(self) -> Path:
@@ -242,6 +249,12 @@ async def end(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     await process.wait()
+
+
+def usual_memory_mb() -> int:
+    """A share of the machine that holds the vectors and the index of 200 000 passages where there are 16 GB and more:
+    416 MB (tests/bench/memory.py). It is taken as the tables grow, not at the start."""
+    return min(max(psutil.virtual_memory().total // 32 // 1024**2, _LEAST_MEMORY_MB), _MOST_MEMORY_MB)
 
 
 def refuses_root() -> ServerRefusesRoot:

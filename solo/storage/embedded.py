@@ -133,7 +133,7 @@ async def temporary_server(state_dir: Path, settings: DatabaseSettings) -> Async
     home = StateDir(state_dir)
     home.claim()
     try:
-        server = ServerProcess(Cluster(state_dir, settings.memory_mb, settings.connections))
+        server = ServerProcess(Cluster.of(state_dir, settings))
         async with server.running(ready_within=60) as address:
             yield address
     finally:

@@ -55,7 +55,7 @@ class DatabaseService:
 
     async def _embedded(self, ctx: Context) -> None:
         settings = self.machine.database
-        server = ServerProcess(Cluster(self.machine.state_dir, settings.memory_mb, settings.connections))
+        server = ServerProcess(Cluster.of(self.machine.state_dir, settings))
         async with server.running(ready_within=_READY_WITHIN_S) as address:
             await self._prepare(ctx, address)
             version = await self._version()

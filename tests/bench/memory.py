@@ -21,7 +21,7 @@ from services.messages.profiles import OWNER
 from solo import logs
 from solo.settings import DatabaseSettings
 from solo.storage import Address, Database, Schema
-from solo.storage.cluster import Cluster
+from solo.storage.cluster import Cluster, usual_memory_mb
 from solo.storage.connect import connect
 from solo.storage.embedded import ServerProcess
 from solo.storage.migrations import migrate
@@ -194,7 +194,7 @@ async def compare(address: Address, database: Database, corpus: Corpus) -> tuple
 
 async def _measure(chunks: int) -> tuple[dict[str, Any], str]:
     corpus = Corpus(chunks, SHARES)
-    memory_mb = DatabaseSettings().memory_mb
+    memory_mb = DatabaseSettings().memory_mb or usual_memory_mb()
     with tempfile.TemporaryDirectory(prefix="solo-bench-") as folder:
         async with ServerProcess(Cluster(Path(folder), memory_mb, 8)).running(ready_within=60) as address:
             connection = await connect(address)
