@@ -53,7 +53,7 @@ class DatabaseSettings(BaseModel):
     connections: int = Field(default=8, ge=2, le=100)
     """Most connections at a time."""
     memory_mb: int | None = Field(default=None, ge=16)
-    """What Solo's own server keeps of its tables in memory; unset: 1/32 of the machine's, at least 128, at most 1024."""
+    """What Solo's own server keeps of its tables in memory; unset: 1/32 of the machine's, from 128 to 1024."""
     backup_every_h: float = Field(default=24.0, ge=0)
     """Hours between two backups by itself; 0: never."""
     backup_keep: int = Field(default=7, ge=1)
