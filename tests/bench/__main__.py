@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-ALL = ("bus", "isolation", "startup", "idle", "voice", "metrics", "memory")
+ALL = ("bus", "isolation", "startup", "idle", "voice", "ingest", "metrics", "memory")
 
 
 def main() -> None:
