@@ -60,7 +60,8 @@ class TestAsk:
             assert file.getframerate() == turn["audio"]["sample_rate"]
             assert file.getnframes() / file.getframerate() == pytest.approx(turn["audio"]["seconds"], abs=0.01)
         marks = turn["latency_ms"]
-        assert list(marks) == ["end_of_turn", "transcript", "first_token", "first_audio", "voice_to_voice"]
+        points = ["end_of_turn", "transcript", "recalled", "first_token", "first_audio", "voice_to_voice"]
+        assert list(marks) == points
         assert 0 < marks["end_of_turn"] <= marks["first_token"] <= marks["first_audio"] <= marks["voice_to_voice"]
         assert all(turn["engines"].values())
         assert turn["receipt"]["question"] > 0

@@ -17,7 +17,7 @@ from tests.bench.questions import questions
 from tests.daemon import daemon
 
 ROUNDS = 2
-_POINTS = ("end_of_turn", "transcript", "first_token", "first_audio", "voice_to_voice")
+_POINTS = ("end_of_turn", "transcript", "recalled", "first_token", "first_audio", "voice_to_voice")
 
 
 def measure() -> dict[str, Any]:

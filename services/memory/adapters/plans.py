@@ -20,7 +20,7 @@ TOO_COMMON = 4_000
 """Passages: a word that more of them are expected to have is not followed, as long as there are others."""
 MOST_WORDS = 12
 """Of a query that are followed, the rarest."""
-MOST_MATCHED = 900
+MOST_MATCHED = 600
 """Passages that are looked at for all words together; of a word that more of them have than its share, any."""
 NARROW_ROWS = 5_000
 """Up to this many rows behind the filter, they are listed and met with those that have the word; with more, those that
