@@ -166,9 +166,20 @@ class TestLLMEngine:
     def test_zones_add_up(self, engine: LLMEngine) -> None:
         _, done = run(engine, asked("And of Spain?", "What is the capital of France?", "Paris."), max_tokens=2)
         zones = done["zones"]
-        assert set(zones) == {"system", "history", "question", "template"}
+        assert set(zones) == {"system", "history", "memory", "question", "template"}
         assert sum(zones.values()) == done["prompt_tokens"]
         assert zones["system"] > zones["history"] > zones["question"] > 0 < zones["template"]
+        assert zones["memory"] == 0
+
+    def test_what_is_remembered_has_a_zone_of_its_own(self, engine: LLMEngine) -> None:
+        *before, question = asked("And of Spain?", "What is the capital of France?", "Paris.")
+        memory: ChatMessage = {"role": "system", "content": "- The user lives in Madrid."}
+        _, plain = run(engine, [*before, question], max_tokens=2)
+        _, done = run(engine, [*before, memory, question], max_tokens=2)
+        assert done["zones"]["memory"] > 0
+        for zone in ("system", "history", "question"):
+            assert done["zones"][zone] == plain["zones"][zone]
+        assert sum(done["zones"].values()) == done["prompt_tokens"]
 
     def test_contents_cannot_bring_in_special_tokens(self, engine: LLMEngine) -> None:
         _, harmless = run(engine, asked("Hello"), max_tokens=1)
