@@ -12,6 +12,7 @@ import signal
 import stat
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,23 +214,35 @@ class Cluster:
             async with asyncio.timeout(_GOING_WITHIN_S):
                 while await asyncio.to_thread(self._left_over):
                     await asyncio.sleep(0.05)
-        for process in await asyncio.to_thread(self._left_over):
-            with suppress(psutil.Error):
-                process.kill()  # frozen, or its postmaster was: it would keep the memory that the next server needs
-        await asyncio.to_thread(psutil.wait_procs, self._left_over(), timeout=_KILLED_WITHIN_S)
-        if left := self._left_over():
+        if left := await asyncio.to_thread(self.end_left_over):
             raise ServerTaken(
                 f"a PostgreSQL server (pid {left[0].pid}) still runs on {self.data}",
                 hint="End it, and Solo starts its own.",
             )
         self._forget_stranger(lock)
 
+    def end_left_over(self) -> list[psutil.Process]:
+        """Ends what a dead server left frozen: it would keep the memory that the next server needs.
+
+        Blocks, a few seconds at most; returns what is still there. One that nobody has reaped yet is gone.
+        """
+        until = time.monotonic() + _KILLED_WITHIN_S
+        while left := self._left_over():
+            for process in left:
+                with suppress(psutil.Error):
+                    process.kill()
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)
+        return left
+
     def _left_over(self) -> list[psutil.Process]:
         """Processes of a server on these files: all of them work in its folder."""
         found = []
+        data = self.data.resolve()
         for process in psutil.process_iter(["name"]):
             with suppress(psutil.Error, OSError):
-                if (process.info["name"] or "").startswith("postgres") and Path(process.cwd()) == self.data:
+                if (process.info["name"] or "").startswith("postgres") and Path(process.cwd()) == data:
                     found.append(process)
         return found
 

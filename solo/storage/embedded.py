@@ -122,6 +122,7 @@ class ServerProcess:
                     async with asyncio.timeout(_STOP_WITHIN_S):
                         await process.wait()
         await end(process)
+        await asyncio.to_thread(self._cluster.end_left_over)
         if self._stderr is not None:
             os.close(self._stderr)
             self._stderr = None

@@ -73,10 +73,12 @@ async def test_what_a_killed_server_left_frozen_does_not_keep_it_from_starting(t
     with pytest.raises(BaseExceptionGroup):
         async with process.running(ready_within=60):
             assert process.pid is not None
-            for child in psutil.Process(process.pid).children():
+            family = psutil.Process(process.pid).children()
+            for child in family:
                 child.suspend()
             os.kill(process.pid, signal.SIGKILL)
             await asyncio.sleep(30)  # ended by what is expected
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family)
     async with database(tmp_path) as opened:
         assert await opened.fetchval("SELECT 1") == 1
 
