@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -79,7 +78,7 @@ class MetricsService:
 
     async def _look(self, ctx: Context) -> None:
         source = SystemSource()
-        while not await _stopping(ctx, self.every_s):
+        while not await ctx.stopping_within(self.every_s):
             try:
                 system = await ctx.request(Describe(), within=_DESCRIBE_WITHIN_S)
             except SoloError as error:
@@ -96,7 +95,7 @@ class MetricsService:
                 return
             except DatabaseError as error:
                 ctx.log.debug("retention not written yet", error=error.line())
-            if await _stopping(ctx, self.every_s):
+            if await ctx.stopping_within(self.every_s):
                 return
 
     async def _query(self, question: QueryMetrics) -> tuple[Series, ...]:
@@ -104,10 +103,3 @@ class MetricsService:
 
     async def _describe(self, _: DescribeMetrics) -> MetricsState:
         return self.recorder.state()
-
-
-async def _stopping(ctx: Context, pause: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(pause):
-            await ctx.stopping.wait()
-    return ctx.stopping.is_set()

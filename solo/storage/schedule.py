@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,7 +59,7 @@ class MaintenanceService:
 
     async def run(self, ctx: Context) -> None:
         ctx.ready()
-        if await _stopping(ctx, _SETTLE_S):
+        if await ctx.stopping_within(_SETTLE_S):
             return
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(self._maintain(ctx), name="maintain")]
@@ -146,10 +145,3 @@ class MaintenanceService:
         address = self._database.address
         assert address is not None  # it answered
         return address
-
-
-async def _stopping(ctx: Context, pause: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(pause):
-            await ctx.stopping.wait()
-    return ctx.stopping.is_set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ class DatabaseService:
             ctx.engine = lambda: self._state(version, "embedded", server.pid)
             ctx.ready()
             misses = 0
-            while not await _stopping(ctx):
+            while not await ctx.stopping_within(_LOOK_EVERY_S):
                 misses = 0 if await self._answers() else misses + 1
                 if misses >= _MISSES:
                     raise ServerHung(f"PostgreSQL did not answer {misses} times, {_ANSWER_WITHIN_S:g} s each")
@@ -78,13 +77,13 @@ class DatabaseService:
                 break
             except DatabaseUnavailable as error:
                 ctx.degraded(error.line())
-                if await _stopping(ctx, pause):
+                if await ctx.stopping_within(pause):
                     return
                 pause = min(pause * 2, 10.0)
         ctx.engine = lambda: self._state(version, str(address), None)
         ctx.ready()
         away = False
-        while not await _stopping(ctx):
+        while not await ctx.stopping_within(_LOOK_EVERY_S):
             if await self._answers() == away:  # it went, or came back
                 away = not away
                 if away:
@@ -127,13 +126,6 @@ class DatabaseService:
             rss_bytes=confine.resident_bytes(pid) if pid is not None else None,
             info={"network": False, **self.database.state()},
         )
-
-
-async def _stopping(ctx: Context, pause: float = _LOOK_EVERY_S) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(pause):
-            await ctx.stopping.wait()
-    return ctx.stopping.is_set()
 
 
 def database_specs(machine: MachineSettings, database: Database, schemas: Sequence[Schema]) -> list[ServiceSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar, overload
 
 from solo.bus import Bus, Event, Mailbox, Overflow, Request, StreamRequest
@@ -50,6 +50,13 @@ class Context:
     def degraded(self, note: str) -> None:
         """It serves, but not fully; `note` says what is missing and what to do."""
         self._on_state(State.DEGRADED, note)
+
+    async def stopping_within(self, seconds: float) -> bool:
+        """A pause that ends early when the service is asked to stop; True then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        return self.stopping.is_set()
 
     def publish(self, event: Event) -> None:
         self._bus.publish(event)

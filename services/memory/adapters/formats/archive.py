@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from typing import Literal
 
 from services.memory.engines import DocumentProtected, DocumentTooLarge, DocumentUnreadable, DocumentUnsupported
 
+_DAMAGED = (
+    zipfile.BadZipFile,
+    struct.error,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,  # NotImplementedError is one: zipfile says so of versions that it does not know
+    ValueError,  # UnicodeDecodeError is one
+)
+"""What zipfile raises of a directory that is not one."""
 MOST_ENTRIES = 10_000
 MOST_UNPACKED = 256 * 1024 * 1024
 """Bytes of all entries together."""
@@ -79,9 +91,7 @@ def _directory(content: bytes) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.infolist()
-    except MemoryError:
-        raise
-    except Exception as error:  # besides BadZipFile: struct.error, UnicodeDecodeError, NotImplementedError ...
+    except _DAMAGED as error:
         raise DocumentUnreadable("The archive's directory is damaged or cut off.", hint=_HINT) from error
 
 
