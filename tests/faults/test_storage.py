@@ -69,7 +69,8 @@ async def test_a_frozen_database(tmp_path: Path) -> None:
                     answer = call(running, method, path, body)
                     took = time.monotonic() - began
                     assert answer.status_code in {503, 504}, (path, answer.text)
-                    assert took < EVERY_CALL_WITHIN_S + 1, (path, took)  # the machine's own slowness aside
+                    print(f"frozen: {method} {path} ended after {took:.2f} s", flush=True)
+                    assert took < EVERY_CALL_WITHIN_S, (path, took)
                 wait_for(lambda: running.service("database")["state"] == "degraded", 20, "the keeper to say so")
                 between.mood = "pass"
                 wait_for(lambda: remember(running, "My bicycle is fast.").status_code == 201, BACK_WITHIN_S, "a write")
