@@ -29,7 +29,7 @@ from services.messages.conversation import (
     TurnStarted,
     TurnSummary,
 )
-from services.messages.language import ChatMessage, Complete, CompletionEnd, TextDelta
+from services.messages.language import ChatMessage, Complete, CompletionEnd, Sampling, TextDelta
 from services.messages.speech import Synthesize, Transcript
 from solo.bus import in_turn
 from solo.errors import SoloError
@@ -216,8 +216,9 @@ class Turn:
             messages=messages,
             prefix=self.said,
             max_tokens=policy.max_tokens,
-            temperature=policy.temperature,
-            top_p=policy.top_p,
+            sampling=Sampling(temperature=policy.temperature, top_p=policy.top_p),
+            lane="voice" if self.speak_to is not None else "chat",
+            profile=self.profile,
         )
 
     def _grow(self, part: TextDelta) -> str:

@@ -39,9 +39,9 @@ class LLMService:
                     messages=messages,
                     prefix=question.prefix,
                     max_tokens=question.max_tokens,
-                    temperature=question.temperature,
-                    top_p=question.top_p,
-                    seed=question.seed,
+                    temperature=question.sampling.temperature,
+                    top_p=question.sampling.top_p,
+                    seed=question.sampling.seed,
                     stop=list(question.stop),
                 ) as pieces:
                     async for piece in pieces:

@@ -1,0 +1,1 @@
+"""File formats that several parts read: pure Python, checked at every step, since files come from anywhere."""
