@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import queue
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from solo.errors import SoloError
 from solo.isolation.call import Call
-from solo.isolation.engine import Value
+from solo.isolation.engine import EngineError, Value
+from solo.isolation.frames import Frame
+
+LOOK_EVERY_S = 0.5
+"""How often an idle driver is asked for a step all the same, since deadlines pass without a word."""
 
 
 def _to_nobody(_: dict[str, Any]) -> None:
@@ -47,7 +53,8 @@ class Driver(Protocol):
     The vendor's library is imported inside `load`. Calls are begun, and steps made, in the main thread.
     """
 
-    drives: ClassVar[bool] = True
+    drives: bool
+    """True."""
 
     def load(self) -> dict[str, Any]:
         """Load the engine; returns what to show of it: at least `engine` and `model`, both short strings."""
@@ -62,6 +69,72 @@ class Driver(Protocol):
         """One step for every call that can go on, as short as it can be. False: nothing can be done until another call
         comes, an asker has more room, or one leaves."""
         ...
+
+
+class DriveLoop:
+    """Runs a driver in the child's main thread; what comes from the daemon is put in by the reader's."""
+
+    def __init__(self, driver: Driver, send: Callable[[list[Frame]], None]) -> None:
+        """`send` takes all that a step has said at once, since each write costs as much as a token."""
+        self._driver = driver
+        self._send = send
+        self._news: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._works: dict[int, Work] = {}
+        self._said: list[Frame] = []
+
+    def put(self, frame: Frame) -> None:
+        """A frame from the daemon. A cancellation is seen at once, by a step under way too."""
+        if frame["kind"] == "cancel" and (work := self._works.get(frame["id"])) is not None:
+            work.cancel()
+        self._news.put(frame)
+
+    def run(self) -> None:
+        """For ever; the reader ends the process."""
+        busy = False
+        while True:
+            for frame in self._come(wait=not busy):
+                self._take(frame)
+            busy = self._driver.step()
+            self._flush()
+
+    def _come(self, *, wait: bool) -> Iterator[Frame]:
+        try:
+            yield self._news.get(block=wait, timeout=LOOK_EVERY_S)
+            while True:
+                yield self._news.get_nowait()
+        except queue.Empty:
+            return
+
+    def _take(self, frame: Frame) -> None:
+        if frame["kind"] == "call":
+            self._begin(frame)
+        elif (work := self._works.get(frame["id"])) is None:
+            return  # it has just ended by itself
+        elif frame["kind"] == "cancel":
+            work.cancel()
+        elif frame["kind"] == "more":
+            work.room += frame["n"]
+
+    def _begin(self, frame: Frame) -> None:
+        within = frame.get("within")
+        deadline = None if within is None else time.monotonic() + within
+        # A call that wants one answer has room for it.
+        work = Work(frame["id"], deadline, room=frame["credit"] or 1, _out=self._said.append)
+        self._works[work.id] = work
+        try:
+            self._driver.begin(work, frame["method"], frame["params"])
+        except SoloError as error:
+            work.fail(error)
+        except Exception as error:
+            work.fail(EngineError(f"{type(error).__name__}: {error}"))
+
+    def _flush(self) -> None:
+        if self._said:
+            said, self._said[:] = self._said[:], []
+            self._send(said)
+            for frame in said:
+                if frame["kind"] != "item":
+                    del self._works[frame["id"]]
 
 
 def drive(driver: Driver, method: str, /, room: int = 1_000_000, **params: Any) -> list[Any]:

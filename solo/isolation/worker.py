@@ -9,18 +9,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 from solo.errors import SoloError
 from solo.isolation import confine
 from solo.isolation.call import Call
+from solo.isolation.driving import DriveLoop
 from solo.isolation.engine import EngineError
 from solo.isolation.frames import Frame, pack, receive_blocking
 
 BEAT_S = 1.0
 """Between two heartbeats."""
+MOST_DRIVEN = 1024
+"""Calls that a driver may have under way; more than the daemon ever has open."""
 
 
 class Running:
@@ -57,7 +60,11 @@ class Worker:
         adapter = self._load(hello, isolated)
         if adapter is None:
             return 1
-        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        if getattr(adapter, "drives", False):
+            loop = DriveLoop(adapter, self._send_all)
+            threading.Thread(target=self._read, args=(loop.put,), name="reader", daemon=True).start()
+            loop.run()
+        threading.Thread(target=self._read, args=(self._take,), name="reader", daemon=True).start()
         concurrency = getattr(adapter, "concurrency", 1)
         if concurrency == 1:
             # The engine works in the main thread, where native libraries are at home.
@@ -70,7 +77,10 @@ class Worker:
         return 0
 
     def _send(self, frame: Frame) -> None:
-        packed = pack(frame)
+        self._send_all([frame])
+
+    def _send_all(self, frames: list[Frame]) -> None:
+        packed = b"".join(map(pack, frames))
         with self._write_lock:
             try:
                 self._out.write(packed)
@@ -90,7 +100,8 @@ class Worker:
         except Exception as error:
             self._send({"kind": "failed", **_wire(error)})
             return None
-        concurrency = getattr(adapter, "concurrency", 1)
+        # Any call that a driver has taken on may be the one that ends it.
+        concurrency = MOST_DRIVEN if getattr(adapter, "drives", False) else getattr(adapter, "concurrency", 1)
         self._send({"kind": "ready", "info": info, "network": not isolated, "concurrency": concurrency})
         return adapter
 
@@ -99,19 +110,22 @@ class Worker:
             self._send({"kind": "beat", "rss": confine.resident_bytes()})
             time.sleep(BEAT_S)
 
-    def _read(self) -> None:
+    def _read(self, take: Callable[[Frame], None]) -> None:
         while (frame := receive_blocking(self._in)) is not None:
-            kind = frame["kind"]
-            if kind == "call":
-                running = self._running[frame["id"]] = Running(frame)
-                self._waiting.put(running)
-            elif (known := self._running.get(frame.get("id", -1))) is None:
-                continue  # it has just ended by itself
-            elif kind == "cancel":
-                known.cancel()
-            elif kind == "more":
-                known.credit.release(frame["n"])
+            take(frame)
         os._exit(0)  # the daemon closed the pipe or is gone; native code may be busy, so do not wait for it
+
+    def _take(self, frame: Frame) -> None:
+        kind = frame["kind"]
+        if kind == "call":
+            running = self._running[frame["id"]] = Running(frame)
+            self._waiting.put(running)
+        elif (known := self._running.get(frame.get("id", -1))) is None:
+            return  # it has just ended by itself
+        elif kind == "cancel":
+            known.cancel()
+        elif kind == "more":
+            known.credit.release(frame["n"])
 
     def _perform(self, adapter: Any, running: Running) -> None:
         call = running.call

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from solo.isolation.call import Call
+from solo.isolation.driving import Work
 from solo.isolation.engine import BadEngineInput
 
 
@@ -140,3 +142,41 @@ class Crowd(Echo):
 class DiesLoading:
     def load(self) -> dict[str, Any]:
         os._exit(7)
+
+
+class Batched:
+    """A driver: `count` says numbers, one a step for each call; `boom` raises; `die` ends the process in a step."""
+
+    drives = True
+
+    def __init__(self) -> None:
+        self._works: list[tuple[Work, str, list[int]]] = []
+        self.steps = 0
+
+    def load(self) -> dict[str, Any]:
+        return {"engine": "batched", "model": ""}
+
+    def begin(self, work: Work, method: str, params: dict[str, Any]) -> None:
+        if method == "refuse":
+            raise BadEngineInput("no", hint="ask otherwise")
+        if method == "boom":
+            raise ValueError("boom")
+        if method == "steps":
+            work.finish(self.steps)
+            return
+        self._works.append((work, method, list(range(params.get("most", 0)))))
+
+    def step(self) -> bool:
+        self.steps += 1
+        went = False
+        for entry in list(self._works):
+            work, method, numbers = entry
+            if method == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if work.cancelled or not numbers:
+                work.finish()
+                self._works.remove(entry)
+            elif work.room > 0:
+                work.say(numbers.pop(0))
+                went = True
+        return went or any(work.room > 0 for work, _, _ in self._works)
