@@ -17,6 +17,7 @@ from solo.isolation.engine import EngineDied, EngineHung, EngineNotStarted
 from solo.isolation.frames import BadFrame, Frame, pack, receive
 from solo.isolation.pending import CREDIT, Pending
 from solo.isolation.quarantine import key_of
+from solo.isolation.settling import Settling
 from solo.isolation.spec import EngineSpec, environment
 from solo.isolation.words import LastWords, ending
 from solo.logs import get_logger
@@ -37,7 +38,7 @@ class EngineProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
-        self._settling: dict[int, float] = {}
+        self._settling = Settling(spec.settle_within)
         self._concurrency = 1
         self._loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._death: asyncio.Future[EngineDied] = asyncio.get_running_loop().create_future()
@@ -51,14 +52,13 @@ class EngineProcess:
         return None if self._process is None else self._process.pid
 
     def state(self) -> EngineState:
-        known = {"engine", "model"}
         return EngineState(
             engine=str(self.info.get("engine", self.spec.adapter.rpartition(":")[2])),
             model=str(self.info.get("model", "")),
             pid=self.pid,
             rss_bytes=self.rss_bytes,
             threads=self.spec.threads,
-            info={name: value for name, value in self.info.items() if name not in known},
+            info={name: self.info[name] for name in self.info.keys() - {"engine", "model"}} | self._settling.figures(),
         )
 
     @asynccontextmanager
@@ -137,7 +137,7 @@ class EngineProcess:
             yield pending
         finally:
             if self._pending.pop(pending.id, None) is not None and not pending.ended:
-                self._settling[pending.id] = asyncio.get_running_loop().time() + self.spec.settle_within
+                self._settling.begin(pending.id)
                 self._write({"kind": "cancel", "id": pending.id})
 
     async def _in_time(self, answer: Any, within: float, method: str) -> Any:
@@ -217,7 +217,7 @@ class EngineProcess:
             if kind != "item":
                 self.spec.quarantine.survived(pending.key)
         elif kind != "item":
-            self._settling.pop(frame["id"], None)
+            self._settling.ended(frame["id"])
 
     def _die(self, problem: str) -> None:
         assert self._process is not None
@@ -256,7 +256,7 @@ class EngineProcess:
             if now - self._last_frame > self.spec.hang_after:
                 self._hang = f"gave no sign of life for {self.spec.hang_after:g} s and was ended"
                 self._kill()
-            elif any(now > deadline for deadline in self._settling.values()):
+            elif self._settling.late():
                 self._hang = f"went on for {self.spec.settle_within:g} s after its work was cancelled and was ended"
                 self._kill()
 

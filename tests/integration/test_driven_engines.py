@@ -60,7 +60,9 @@ async def test_leaving_ends_one_call() -> None:
             async with engine.stream("count", within=WITHIN, most=1_000_000) as items:
                 await anext(items)
         assert await numbers(engine, 30) == list(range(30))
-        assert engine._settling == {}, "a call that was left has not ended"
+        assert not engine._settling, "a call that was left has not ended"
+        assert engine.state().info["cancelled"] == 20
+        assert 0 <= engine.state().info["cancel_ms"] <= engine.state().info["cancel_ms_worst"]
 
 
 async def test_errors_are_answers() -> None:
