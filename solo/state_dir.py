@@ -97,8 +97,12 @@ class StateDir:
         return key
 
     def _write(self, name: str, text: str) -> None:
-        """All or nothing: readers see the old file or the new one. mkstemp makes it 0600."""
-        handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(self.path / name)
+        replace_file(self.path / name, text)
+
+
+def replace_file(file: Path, text: str) -> None:
+    """All or nothing: readers see the old file or the new one. Private to its owner, since mkstemp makes it 0600."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    Path(temporary).replace(file)

@@ -22,6 +22,7 @@ from solo.settings import MachineSettings
 
 T = TypeVar("T")
 READY_WITHIN_S = 90.0
+SOLO = ("solo.cli", "run", "--no-self-test")
 
 
 @dataclass
@@ -102,15 +103,17 @@ def wait_for(
 
 
 @contextmanager
-def daemon(state_dir: Path, *flags: str, ready: bool = True, **settings: str) -> Iterator[Daemon]:
-    """`settings`: environment variables without their `SOLO_`."""
+def daemon(
+    state_dir: Path, *flags: str, ready: bool = True, program: tuple[str, ...] = SOLO, **settings: str
+) -> Iterator[Daemon]:
+    """`settings`: environment variables without their `SOLO_`; `program`: another module that runs a daemon."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SOLO_")}
     environment = kept | {f"SOLO_{name}": value for name, value in settings.items()}
     environment |= {"SOLO_STATE_DIR": str(state_dir), "SOLO_LOG_FORMAT": "json"}
     environment.setdefault("SOLO_PORT", "0")
     state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "test.log"
-    command = [sys.executable, "-m", "solo.cli", "run", "--no-self-test", *(flags or ("--audio", "none"))]
+    command = [sys.executable, "-m", *program, *(flags or ("--audio", "none"))]
     with log.open("wb") as sink:
         # Its own working directory: a .env of the checkout is not the test's.
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 import solo
 from services.api.guard import envelope
 from services.api.house import House
-from services.api.routes import chats, events, health, memory, metrics, turns, voice
+from services.api.routes import cache, chats, events, health, llm, memory, metrics, models, turns, v1, voice
 from solo.errors import SoloError
 
 STATUS = {
@@ -31,7 +31,23 @@ STATUS = {
     "engine.died": 503,
     "engine.hung": 503,
     "engine.quarantined": 422,
+    "llm.bad_grammar": 400,
+    "llm.bad_schema": 400,
+    "llm.busy": 503,
+    "llm.in_use": 409,
+    "llm.loading": 503,
+    "llm.no_memory": 507,
+    "llm.no_vision": 400,
     "llm.prompt_too_long": 400,
+    "llm.remote_died": 502,
+    "llm.remote_failed": 502,
+    "llm.remote_forbidden": 502,
+    "llm.remote_refused": 400,
+    "llm.remote_slow": 504,
+    "llm.remote_unavailable": 503,
+    "llm.unavailable": 503,
+    "llm.unknown_model": 404,
+    "llm.unloaded": 503,
     "memory.fact_exists": 409,
     "memory.index_gone": 503,
     "memory.no_fact": 404,
@@ -42,6 +58,21 @@ STATUS = {
     "memory.too_large": 413,
     "memory.unreadable": 422,
     "memory.unsupported": 415,
+    "models.address_forbidden": 403,
+    "models.bad_name": 422,
+    "models.bad_source": 422,
+    "models.busy": 409,
+    "models.check_unavailable": 503,
+    "models.checksum": 502,
+    "models.exists": 409,
+    "models.fetch_failed": 502,
+    "models.loaded": 409,
+    "models.no_space": 507,
+    "models.protected": 403,
+    "models.refused": 422,
+    "models.too_large": 413,
+    "models.unknown": 404,
+    "models.unreadable": 422,
 }
 """HTTP status of each error code; 500 for the others."""
 
@@ -67,7 +98,7 @@ def application(house: House) -> FastAPI:
         redoc_url=None,
     )
     app.state.house = house
-    for routes in (health, turns, chats, memory, metrics, events, voice):
+    for routes in (health, turns, chats, memory, metrics, llm, cache, models, v1, events, voice):
         app.include_router(routes.router)
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -15,8 +15,8 @@ from solo.supervision import Context
 def prompt(
     system_prompt: str, history: Sequence[ChatMessage], remembered: str, question: str | None
 ) -> tuple[ChatMessage, ...]:
-    """System prompt, history, what is remembered, question: the most stable part first, so that it stays in the
-    model's cache; what is remembered changes with every question."""
+    """System prompt, history (a summary of its beginning first, where there is one), what is remembered, question: the
+    most stable part first, so that it stays in the model's cache; what is remembered changes with every question."""
     system = ChatMessage(role="system", content=system_prompt)
     memory = (ChatMessage(role="system", content=remembered),) if remembered else ()
     asked = () if question is None else (*memory, ChatMessage(role="user", content=question))
@@ -25,7 +25,7 @@ def prompt(
 
 async def take_up(ctx: Context, talks: Talks, profile: str, talk: str) -> None:
     """A talk that a restart of the daemon interrupted goes on, when it is not too long ago."""
-    if not talks.is_new(talk):
+    if not talks.is_new(profile, talk):
         return
     try:
         question = LoadTalk(profile=profile, talk=talk, newer_than_s=talks.forget_after_s)
@@ -33,4 +33,4 @@ async def take_up(ctx: Context, talks: Talks, profile: str, talk: str) -> None:
     except SoloError as error:
         ctx.log.debug("no history from before", code=error.code)
     else:
-        talks.take_up(talk, [(exchange.heard, exchange.said) for exchange in exchanges])
+        talks.take_up(profile, talk, [(exchange.heard, exchange.said) for exchange in exchanges])

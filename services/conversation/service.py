@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from services.conversation.early import EarlyWork, Prepare
 from services.conversation.prompt import prompt, take_up
 from services.conversation.recall import NOTHING, Recalled, recall
+from services.conversation.summaries import Summaries
 from services.conversation.talks import Talks
 from services.conversation.turn import Turn, TurnPolicy, exhaust
 from services.conversation.wake_phrase import strip_wake_phrase
@@ -45,6 +46,7 @@ class ConversationService:
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._early = EarlyWork(ctx, tasks)
+            self._summaries = Summaries(ctx, tasks, self._talks)
 
             def follow(kind: type[E], handle: Callable[[Context, asyncio.TaskGroup, E], None]) -> None:
                 tasks.create_task(_follow(ctx, tasks, kind, handle), name=f"conversation: {kind.__name__}")
@@ -61,12 +63,14 @@ class ConversationService:
             # Draining: answers being spoken are finished too.
             if self._turns:
                 await asyncio.wait(self._turns.values())
+            self._summaries.stop()
 
     async def _ask(self, ctx: Context, question: Ask) -> AsyncGenerator[AnswerPart, None]:
         turn = self._turn(ctx, "text", question.talk, question.speak_to, time.monotonic(), question.profile)
         async with aclosing(turn.answer(question.text)) as deltas:
             async for delta in deltas:
                 yield AnswerPart(delta=delta)
+        self._over(turn)
         yield AnswerPart(summary=turn.summary())
 
     def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
@@ -86,9 +90,15 @@ class ConversationService:
                 ctx.publish(OnlyWakeWordHeard(source=turn.source, word=wake_word))
                 return
             await exhaust(turn.answer(transcript, wake_word))
+            self._over(turn)
         except asyncio.CancelledError:
             await turn.be_silent()
             raise
+
+    def _over(self, turn: Turn) -> None:
+        """What its model had no room for is summarised behind its back, where that is wanted."""
+        if self._policy.when_full == "summarise":
+            self._summaries.consider(turn.profile, turn.talk, turn.dropped, turn.absent)
 
     def _pause(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtterancePaused) -> None:
         prepare = Prepare(
@@ -106,7 +116,7 @@ class ConversationService:
         await self._early.prefill(self._prompt(talk, None, NOTHING))
 
     def _prompt(self, talk: str, question: str | None, recalled: Recalled) -> tuple[ChatMessage, ...]:
-        return prompt(self._policy.system_prompt, self._talks.history(talk), recalled.text, question)
+        return prompt(self._policy.system_prompt, self._talks.history(OWNER, talk), recalled.text, question)
 
     def _nothing(self, ctx: Context, tasks: asyncio.TaskGroup, event: NothingHeard) -> None:
         turn = self._turn(ctx, event.source, "default", None, time.monotonic())

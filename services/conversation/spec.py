@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +28,9 @@ class ConversationSettings(BaseModel):
     """0: always the likeliest answer; higher: more varied."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Share of the probability that is sampled from, at a temperature above 0."""
+    when_full: Literal["trim", "summarise"] = "trim"
+    """What becomes of a talk's beginning that no longer fits: `trim` leaves it out; `summarise` has the role `fast`
+    write a short summary in its place, which the packaged model is too small to do well."""
     forget_after_s: float = Field(default=300.0, gt=0)
     """Silence after which a talk begins afresh."""
 
@@ -38,6 +42,7 @@ def specs(settings: ConversationSettings, machine: MachineSettings, _: Database)
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
+        when_full=settings.when_full,
     )
     return [
         ServiceSpec(

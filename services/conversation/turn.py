@@ -9,14 +9,17 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
+from services.conversation.accounts import receipt_of, tokens_of
 from services.conversation.clauses import Clauses
+from services.conversation.keeping import keep
 from services.conversation.prompt import prompt, take_up
 from services.conversation.recall import NOTHING, Recalled, left_out, recall
-from services.conversation.talks import Talks
+from services.conversation.talks import NOTHING_ABSENT, Absent, Talks
 from services.conversation.wake_phrase import strip_wake_phrase
 from services.messages.audio import BYTES_PER_SAMPLE, PlaySound, StopSound
-from services.messages.chats import Exchange, StoreExchange
+from services.messages.chats import Exchange
 from services.messages.conversation import (
     AnswerGrew,
     Engines,
@@ -24,7 +27,6 @@ from services.messages.conversation import (
     Latency,
     Outcome,
     QuestionHeard,
-    Tokens,
     TurnFinished,
     TurnStarted,
     TurnSummary,
@@ -38,8 +40,6 @@ from solo.supervision import Context
 _TOKEN_WITHIN_S = 25.0
 """Longest wait for the next token: an engine that hangs is noticed in 10 s, and loads again meanwhile."""
 _SOUND_WITHIN_S = 20.0
-_STORE_WITHIN_S = 1.5
-"""The answer has been given by then; this only delays the turn's end, and with it what its summary says of it."""
 _PLAY_WITHIN_S = 60.0
 """A loudspeaker takes sound at its own pace."""
 
@@ -56,6 +56,7 @@ class TurnPolicy:
     max_tokens: int
     temperature: float
     top_p: float
+    when_full: Literal["trim", "summarise"] = "trim"
 
 
 @dataclass(slots=True)
@@ -81,6 +82,8 @@ class Turn:
     stored: bool = False
     recalling: asyncio.Task[Recalled] | None = None
     """What memory was asked already, while the speaker paused."""
+    absent: Absent = NOTHING_ABSENT
+    """What of the talk was not in the model's prompt word by word."""
     _recalled: Recalled = NOTHING
     _sample_rate: int = 0
     _stage: str = "hear"
@@ -129,21 +132,19 @@ class Turn:
             outcome=self.outcome,
             error=self.error,
             latency_ms=Latency(**{name: round(ms, 1) for name, ms in self._marks.items()}),
-            tokens=None
-            if end is None
-            else Tokens(
-                prompt=end.prompt_tokens,
-                cached=end.cached_tokens,
-                completion=end.completion_tokens,
-                per_second=round(end.completion_tokens / end.decode_s, 1) if end.decode_s > 0 else None,
-            ),
+            tokens=tokens_of(end) if end is not None else None,
             engines=Engines(**self._engines),
-            receipt=end.receipt if end is not None else None,
+            receipt=receipt_of(end, self.absent) if end is not None else None,
             memory=self._recalled.receipt,
             citations=self._recalled.citations,
             stored=self.stored,
             audio_s=round(self.audio_s, 3),
         )
+
+    @property
+    def dropped(self) -> int:
+        """Messages of the history that the model had no room for."""
+        return self._end.receipt.dropped_messages if self._end is not None else 0
 
     async def _hear(self, transcript: Awaitable[Transcript], wake_word: str | None) -> str:
         found = await transcript
@@ -163,7 +164,7 @@ class Turn:
 
     async def _remember(self) -> None:
         """In this talk, and in the database; an answer that was given stands although it could not be stored."""
-        self.talks.remember(self.talk, self.heard, self.said)
+        self.talks.remember(self.profile, self.talk, self.heard, self.said)
         exchange = Exchange(
             turn_id=self.id,
             profile=self.profile,
@@ -174,17 +175,13 @@ class Turn:
             source=self.source,
             at=self.at,
         )
-        try:
-            await self.ctx.request(StoreExchange(exchange=exchange), within=_STORE_WITHIN_S)
-            self.stored = True
-        except SoloError as error:
-            if error.code != "bus.no_handler":  # a Solo without the chats part
-                self.ctx.log.warning("the exchange is not stored", turn_id=self.id, error=error.line())
+        self.stored = await keep(self.ctx, exchange)
 
     async def _think(self) -> AsyncGenerator[str, None]:
         """The model's answer; a model that dies in the middle goes on, once, behind what it has said."""
         clauses = Clauses()
-        history = self.talks.history(self.talk)
+        history = self.talks.history(self.profile, self.talk)
+        self.absent = self.talks.absent(self.profile, self.talk)
         messages = prompt(self.policy.system_prompt, history, self._recalled.text, self.heard)
         for last_try in (False, True):
             try:

@@ -57,6 +57,8 @@ class ModelFile(BaseModel):
     """Of the checks."""
     reason: str = ""
     """Why it was refused."""
+    note: str = ""
+    """Why it was chosen and what memory it needs; of answers to `ChooseModel` only."""
     loaded: bool = False
     """An engine has it in memory now."""
     roles: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.messages.language import Role
+from services.messages.language import Lane, Role
 from solo.bus import Event, Request
 
 LoadState = Literal["unloaded", "loading", "ready", "failed", "remote"]
@@ -152,3 +152,30 @@ class PoolChanged(Event):
     """The new one."""
     error: str = ""
     """Why, where it failed."""
+
+
+class QuestionAnswered(Event):
+    """A question to the language models is over, well or not. Without its words: it is for counting."""
+
+    lane: Lane
+    """Whose it was."""
+    outcome: Literal["answered", "cancelled", "failed"]
+    """`cancelled`: the asker left."""
+    code: str = ""
+    """Of the error, where it failed."""
+    model: str = ""
+    """Which answered; empty: none."""
+    role: str = ""
+    """In which role."""
+    fell_back: bool = False
+    """Another one than the first asked."""
+    from_cache: bool = False
+    """An earlier answer did."""
+    waited_s: float = 0.0
+    """Seconds until it was its turn."""
+    first_token_s: float | None = None
+    """Seconds from the question to the first piece of its answer; None: there was none."""
+    seconds: float
+    """From the question to its end."""
+    tokens: int = 0
+    """Of the answer."""

@@ -36,6 +36,8 @@ class CacheState(BaseModel):
     """Questions that a model had to answer."""
     shared: int
     """Questions that waited for the same question's answer instead of asking again."""
+    dropped: int = 0
+    """Answers that were not written to the database: it was away, or too slow."""
 
 
 class DescribeCache(Request[CacheState]):

@@ -11,8 +11,19 @@ from services.messages.conversation import TurnFinished
 from services.messages.facts import FactLearnt
 from services.messages.memory import MemoryIndexed
 from services.messages.metrics import DescribeMetrics, MetricsState, QueryMetrics, Series
+from services.messages.pool import PoolChanged, QuestionAnswered
 from services.metrics.recorder import Recorder
-from services.metrics.sources import Sample, SystemSource, of_change, of_drops, of_fact, of_index, of_turn
+from services.metrics.sources import (
+    Sample,
+    SystemSource,
+    of_change,
+    of_drops,
+    of_fact,
+    of_index,
+    of_pool,
+    of_question,
+    of_turn,
+)
 from services.metrics.store import MetricsStore
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
@@ -67,6 +78,8 @@ class MetricsService:
                 sources.create_task(self._follow(ctx, MessagesDropped, of_drops))
                 sources.create_task(self._follow(ctx, MemoryIndexed, of_index))
                 sources.create_task(self._follow(ctx, FactLearnt, of_fact))
+                sources.create_task(self._follow(ctx, QuestionAnswered, of_question))
+                sources.create_task(self._follow(ctx, PoolChanged, of_pool))
                 sources.create_task(self._look(ctx))
             measured.set()
 

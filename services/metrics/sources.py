@@ -8,6 +8,7 @@ from typing import NamedTuple
 from services.messages.conversation import TurnFinished, TurnSummary
 from services.messages.facts import FactLearnt
 from services.messages.memory import MemoryIndexed
+from services.messages.pool import PoolChanged, QuestionAnswered
 from solo.supervision import ServiceStateChanged, State, SystemState
 from solo.supervision.messages import MessagesDropped
 
@@ -70,6 +71,26 @@ def of_index(event: MemoryIndexed) -> Iterator[Sample]:
 
 def of_fact(_: FactLearnt) -> Iterator[Sample]:
     yield Sample("memory.facts_learnt", 1)
+
+
+def of_question(event: QuestionAnswered) -> Iterator[Sample]:
+    lane: dict[str, str] = {"lane": event.lane}
+    model = {"model": event.model} if event.model else {}
+    yield Sample("llm.questions", 1, lane | model | {"outcome": event.outcome})
+    if event.first_token_s is not None:
+        yield Sample("llm.first_token_ms", event.first_token_s * 1000, lane)
+    if event.waited_s:
+        yield Sample("llm.waited_ms", event.waited_s * 1000, lane)
+    if event.from_cache:
+        yield Sample("llm.from_cache", 1)
+    if event.fell_back:
+        yield Sample("llm.fallbacks", 1, {"model": event.model})
+    if event.code:
+        yield Sample("errors", 1, {"code": event.code, "where": "llm"})
+
+
+def of_pool(event: PoolChanged) -> Iterator[Sample]:
+    yield Sample("llm.changes", 1, {"model": event.model, "state": event.state})
 
 
 class SystemSource:

@@ -91,7 +91,7 @@ class Bus:
     @asynccontextmanager
     async def stream(
         self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD
-    ) -> AsyncIterator[AsyncIterator[R]]:
+    ) -> AsyncIterator[Stream[R]]:
         """Ask, and iterate the answers; each has to come within `within` seconds. Leaving cancels the producer.
 
         The producer waits when `ahead` answers have not been taken.

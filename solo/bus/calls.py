@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
-from solo.bus.context import current_cause, deadline_after, until
-from solo.bus.errors import Busy, HandlerCrashed, HandlerStopped
+from solo.bus.context import current_cause, deadline_after
+from solo.bus.errors import Busy, DeadlineExceeded, HandlerCrashed, HandlerStopped
 from solo.bus.message import Message
+from solo.bus.wait import Wait
 from solo.errors import SoloError
 
 R = TypeVar("R")
@@ -133,14 +134,14 @@ class Stream(Generic[R]):
         self._items: deque[R] = deque()
         self._ended = False
         self._error: SoloError | None = None
-        self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._wait = Wait()
 
     async def put(self, item: R) -> None:
         await self._room.wait()
         self._items.append(item)
-        self._changed.set()
+        self._wait.wake()
         if len(self._items) >= self._ahead:
             self._room.clear()
 
@@ -149,20 +150,30 @@ class Stream(Generic[R]):
         if not self._ended:
             self._ended = True
             self._error = error
-            self._changed.set()
+            self._wait.wake()
 
     def leave(self) -> None:
         if self.producer is not None:
             self.producer.cancel()
+        self._wait.close()
+
+    def waiting(self) -> list[R]:
+        """Take what has come already, without waiting: nothing, where the producer is the slower one."""
+        items = list(self._items)
+        if items:
+            self._items.clear()
+            self._room.set()
+        return items
 
     def __aiter__(self) -> AsyncIterator[R]:
         return self
 
     async def __anext__(self) -> R:
         if not self._items and not self._ended:
-            self._changed.clear()
-            async with until(deadline_after(self.within), f"the next part of {self._what}"):
-                await self._changed.wait()
+            try:
+                await self._wait.until(deadline_after(self.within))
+            except TimeoutError as error:
+                raise DeadlineExceeded(f"the next part of {self._what} was not answered in time") from error
         if self._items:
             self._room.set()
             return self._items.popleft()

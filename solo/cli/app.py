@@ -10,9 +10,12 @@ from typing import Annotated
 
 import typer
 
+from solo.cli.cache_app import cache
+from solo.cli.chat_app import chat
 from solo.cli.db_app import db
 from solo.cli.exits import Exit
 from solo.cli.memory_app import memory
+from solo.cli.models_app import models
 from solo.errors import SoloError
 
 APP = "services.app:tree"
@@ -29,6 +32,9 @@ app = typer.Typer(
 )
 app.add_typer(db)
 app.add_typer(memory)
+app.add_typer(models)
+app.add_typer(cache)
+app.command()(chat)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Port = Annotated[
@@ -117,7 +123,8 @@ def main() -> None:
 _BAD_INPUT = (
     *("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input"),
     *("db.bad_address", "db.not_confirmed", "db.backup_missing", "db.backup_foreign", "db.backup_truncated"),
-    *("db.backup_altered", "cli.nothing_named", "cli.not_confirmed", "memory.no_fact"),
+    *("db.backup_altered", "cli.nothing_named", "cli.not_confirmed", "memory.no_fact", "chat.", "llm.unknown_model"),
+    *("models.bad_name", "models.bad_source", "models.unknown", "models.exists"),
 )
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
 

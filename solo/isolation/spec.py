@@ -37,9 +37,9 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_L
 
 
 SPINS = "10000"
-"""Turns for which OpenMP threads wait for each other awake (some tens of microseconds) before they sleep. Without any, a
-model of 30 layers decodes at a third of its speed, since its threads meet some hundred times a token; with libgomp's own
-300 000 and more they burn the core that somebody else needs."""
+"""Turns for which OpenMP threads wait for each other awake (some tens of microseconds) before they sleep. Without any,
+a model of 30 layers decodes at a third of its speed, since its threads meet some hundred times a token; with libgomp's
+own 300 000 and more they burn the core that somebody else needs."""
 
 
 def environment(threads: int) -> dict[str, str]:

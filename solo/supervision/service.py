@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any, Protocol, TypeVar, overload
 
 from solo.bus import Bus, Event, Mailbox, Overflow, Request, StreamRequest
-from solo.bus.calls import STREAM_AHEAD
+from solo.bus.calls import STREAM_AHEAD, Stream
 from solo.logs import get_logger
 from solo.supervision.state import EngineState, State
 
@@ -85,7 +85,7 @@ class Context:
 
     def stream(
         self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD
-    ) -> AbstractAsyncContextManager[AsyncIterator[R]]:
+    ) -> AbstractAsyncContextManager[Stream[R]]:
         return self._bus.stream(question, within=within, ahead=ahead)
 
     @overload

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from services.llm.engine import ChatMessage, LLMEngine, PromptTooLong
-from solo.isolation.call import Call
+from solo.isolation.driving import Work
 from solo.isolation.engine import BadEngineInput
-from tests.contract.llm_cases import ADAPTERS, FRANCE, SEA, SMALL, SYSTEM, answer, asked, load_once, run
+from tests.contract.llm_cases import ADAPTERS, FRANCE, SEA, SMALL, SYSTEM, answer, ask, asked, begin, load_once, prefill, run
 
 Make = Callable[..., LLMEngine]
 
@@ -83,59 +83,47 @@ class TestLLMEngine:
 
     def test_prefill_is_found_in_the_cache(self, engine: LLMEngine) -> None:
         run(engine, [{"role": "user", "content": "Something else."}], max_tokens=1)
-        prefilled = engine.prefill(Call(), [SYSTEM])
+        prefilled = prefill(engine, [SYSTEM])
         assert prefilled > 10
         _, done = run(engine, FRANCE)
         assert done["cached_tokens"] == prefilled
 
     def test_prefill_keeps_a_longer_conversation(self, engine: LLMEngine) -> None:
         _, first = run(engine, FRANCE)
-        engine.prefill(Call(), [SYSTEM])
+        prefill(engine, [SYSTEM])
         _, again = run(engine, FRANCE)
         assert again["cached_tokens"] == first["prompt_tokens"] - 1
 
     def test_prefill_of_a_question_still_being_asked(self, engine: LLMEngine) -> None:
         run(engine, SEA, max_tokens=1)
-        head = engine.prefill(Call(), [SYSTEM])
-        more = engine.prefill(Call(), asked("What is the capital"))
+        head = prefill(engine, [SYSTEM])
+        more = prefill(engine, asked("What is the capital"))
         assert more > head
         assert run(engine, FRANCE)[1]["cached_tokens"] >= more
         assert "Paris" in answer(engine, FRANCE)
 
     def test_prefill_of_a_call_given_up(self, engine: LLMEngine) -> None:
         run(engine, SEA, max_tokens=1)
-        call = Call()
-        call.cancel()
-        assert engine.prefill(call, asked("What is the weather like?")) == 0
+        work = Work()
+        work.cancel()
+        assert prefill(engine, asked("What is the weather like?"), work) == 0
         assert "Paris" in answer(engine, FRANCE)
 
     def test_cancelling_ends_within_a_step(self, engine: LLMEngine) -> None:
         whole = answer(engine, SEA, max_tokens=40)
-        call, after, done = Call(), 0, None
-        for count, item in enumerate(engine.complete(call, SEA, max_tokens=40), start=1):
-            if not isinstance(item, str):
-                done = item
-            elif count > 3:
-                after += 1
-            if count == 3:
-                call.cancel()
-        assert done is not None and done["finish"] == "cancelled"
-        assert after <= 1
+        asking = begin(engine, "complete", messages=SEA, max_tokens=40)
+        while len(asking.pieces) < 3:
+            engine.step()
+        asking.work.cancel()
+        engine.step()
+        assert asking.done["finish"] == "cancelled"
+        assert len(asking.pieces) == 3
         assert answer(engine, SEA, max_tokens=40) == whole
 
     def test_a_call_given_up_before_is_not_answered(self, engine: LLMEngine) -> None:
-        pieces, done = run(engine, FRANCE, call=Call(deadline=time.monotonic()))
+        pieces, done = run(engine, FRANCE, Work(room=9, deadline=time.monotonic()))
         assert (pieces, done["finish"], done["completion_tokens"]) == ([], "cancelled", 0)
         assert "Paris" in answer(engine, FRANCE)
-
-    def test_a_generator_closed_early_leaves_the_engine_usable(self, engine: LLMEngine) -> None:
-        whole = answer(engine, SEA, max_tokens=20)
-        for steps in (0, 1, 4):
-            pieces = engine.complete(Call(), SEA, max_tokens=20)
-            for _ in range(steps):
-                next(pieces)
-            pieces.close()  # type: ignore[attr-defined]  # adapters answer with generators
-        assert answer(engine, SEA, max_tokens=20) == whole
 
     def test_a_stop_string_across_tokens(self, engine: LLMEngine) -> None:
         pieces, _ = run(engine, SEA, max_tokens=30)
@@ -166,7 +154,7 @@ class TestLLMEngine:
     def test_zones_add_up(self, engine: LLMEngine) -> None:
         _, done = run(engine, asked("And of Spain?", "What is the capital of France?", "Paris."), max_tokens=2)
         zones = done["zones"]
-        assert set(zones) == {"system", "history", "memory", "question", "template"}
+        assert set(zones) == {"system", "history", "memory", "question", "tools", "template"}
         assert sum(zones.values()) == done["prompt_tokens"]
         assert zones["system"] > zones["history"] > zones["question"] > 0 < zones["template"]
         assert zones["memory"] == 0
@@ -247,6 +235,6 @@ class TestLLMEngine:
     def test_wrong_parameters_are_refused(self, engine: LLMEngine, wrong: dict[str, Any]) -> None:
         options = {"messages": FRANCE, **wrong}
         with pytest.raises(BadEngineInput) as caught:
-            list(engine.complete(Call(), **options))
+            _ = ask(engine, **options).done
         assert caught.value.hint
         assert "Paris" in answer(engine, FRANCE)

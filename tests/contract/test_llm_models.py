@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from services.llm.adapters.llama_cpp import LlamaCpp, packaged_model
-from solo.isolation.call import Call
+from services.llm.adapters.llama_runtime import LlamaRuntime
+from services.llm.engine import ChatMessage
+from solo.isolation.driving import Work
 from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
 from tests.contract.llm_cases import FRANCE, SEA, answer, asked, load_once, run
 
 
-class Leaving(Call):
+class Leaving(Work):
     """A call whose asker leaves at the n-th look at it, so that the moment does not depend on the clock."""
 
     def __init__(self, looks: int) -> None:
-        super().__init__()
+        super().__init__(room=1_000_000)
         self.looks = looks
 
     @property
@@ -28,18 +30,27 @@ class Leaving(Call):
         return self.looks < 0
 
 
+def _runtime(engine: LlamaCpp) -> LlamaRuntime:
+    assert engine._runtime is not None
+    return engine._runtime
+
+
+def _tokens(engine: LlamaCpp, messages: list[ChatMessage]) -> list[int]:
+    return _runtime(engine).vocabulary.encode(engine._template.render(messages))
+
+
 class TestLlamaCpp:
     @pytest.fixture
     def real(self) -> LlamaCpp:
         engine: LlamaCpp = load_once("llama_cpp")
         return engine
 
-    @pytest.mark.parametrize("looks", [3, 100, 700])
+    @pytest.mark.parametrize("looks", [2, 100, 300])
     def test_leaving_in_the_middle_of_a_decode(self, real: LlamaCpp, looks: int) -> None:
-        """The abort callback looks some 500 times a decode: the 100th is in the prompt's, the 700th in an answer's."""
+        """The abort callback looks some 500 times while a prompt is decoded."""
         whole = answer(real, SEA, max_tokens=20)
         run(real, [{"role": "user", "content": "Something else."}], max_tokens=1)
-        pieces, done = run(real, SEA, call=Leaving(looks), max_tokens=20)
+        pieces, done = run(real, SEA, Leaving(looks), max_tokens=20)
         assert done["finish"] == "cancelled"
         assert len(pieces) <= 1
         assert answer(real, SEA, max_tokens=20) == whole
@@ -59,15 +70,15 @@ class TestLlamaCpp:
         )
         data = text.encode()
         tokens = (llama_cpp.llama_token * 500)()
-        vocabulary = real._ready()[0].vocabulary
-        count = llama_cpp.llama_tokenize(vocabulary._vocab, data, len(data), tokens, 500, False, True)
-        assert real._encode(messages) == list(tokens[:count])
+        vocabulary = _runtime(real).vocabulary
+        count = llama_cpp.llama_tokenize(vocabulary.native, data, len(data), tokens, 500, False, True)
+        assert _tokens(real, messages) == list(tokens[:count])
 
     def test_special_text_in_contents_stays_plain(self, real: LlamaCpp) -> None:
-        vocabulary = real._ready()[0].vocabulary
+        vocabulary = _runtime(real).vocabulary
         [end] = (token for text, token in vocabulary._specials.items() if text == "<|im_end|>")
-        assert real._encode(asked("Hello")).count(end) == 2
-        assert real._encode(asked("Hello<|im_end|><|im_end|>")).count(end) == 2
+        assert _tokens(real, asked("Hello")).count(end) == 2
+        assert _tokens(real, asked("Hello<|im_end|><|im_end|>")).count(end) == 2
         assert end not in vocabulary.tokenise("<|im_end|>")
 
     def test_a_missing_model(self, tmp_path: Path) -> None:
@@ -112,7 +123,7 @@ class TestLlamaCpp:
 
     def test_nothing_is_asked_before_load(self) -> None:
         with pytest.raises(EngineError):
-            next(LlamaCpp().complete(Call(), FRANCE))
+            LlamaCpp().begin(Work(), "complete", {"messages": FRANCE})
 
     @pytest.mark.parametrize("wrong", [{"context": 0}, {"threads": 0}, {"batch": 0}, {"gpu_layers": -2}], ids=str)
     def test_wrong_options_are_refused(self, wrong: dict[str, Any]) -> None:

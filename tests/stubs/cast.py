@@ -28,6 +28,19 @@ PIECE_S = 0.1
 """Virtual seconds that a token or a piece of sound takes."""
 
 
+def ended(dropped: int) -> CompletionEnd:
+    return CompletionEnd(
+        finish="stop",
+        prompt_tokens=12,
+        cached_tokens=3,
+        completion_tokens=20,
+        prefill_s=0.1,
+        decode_s=0.5,
+        receipt=RECEIPT.model_copy(update={"dropped_messages": dropped}),
+        engine="fake llm",
+    )
+
+
 def words(text: str) -> list[str]:
     return [word if index == 0 else f" {word}" for index, word in enumerate(text.split(" "))]
 
@@ -42,7 +55,11 @@ class Cast:
     llm_fails: Callable[[int, int], None] = lambda attempt, token: None
     tts_fails: Callable[[str, int, int], None] = lambda clause, attempt, piece: None
     stt_fails: Callable[[int], None] = lambda attempt: None
+    summarises: Callable[[Complete], Awaitable[str]] | None = None
+    dropped: Callable[[Complete], int] = lambda question: 0
+    """Messages of the history that the model has no room for."""
     asked: list[Complete] = field(default_factory=list)
+    asked_to_summarise: list[Complete] = field(default_factory=list)
     prefilled: list[Prefill] = field(default_factory=list)
     transcribed: list[bytes] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
@@ -63,6 +80,12 @@ class Cast:
         return Transcript(text=self.transcript, language="en", engine="fake stt")
 
     async def complete(self, question: Complete) -> AsyncGenerator[TextDelta | CompletionEnd, None]:
+        if question.task == "summary":
+            assert self.summarises is not None
+            self.asked_to_summarise.append(question)
+            yield TextDelta(text=await self.summarises(question))
+            yield ended(0)
+            return
         self.asked.append(question)
         attempt = len(self.asked)
         assert ANSWER.startswith(question.prefix)
@@ -70,16 +93,7 @@ class Cast:
             self.llm_fails(attempt, number)
             await asyncio.sleep(PIECE_S)
             yield TextDelta(text=word)
-        yield CompletionEnd(
-            finish="stop",
-            prompt_tokens=12,
-            cached_tokens=3,
-            completion_tokens=20,
-            prefill_s=0.1,
-            decode_s=0.5,
-            receipt=RECEIPT,
-            engine="fake llm",
-        )
+        yield ended(self.dropped(question))
 
     async def prefill(self, question: Prefill) -> int:
         self.prefilled.append(question)

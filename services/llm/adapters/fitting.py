@@ -1,4 +1,4 @@
-"""What every language-model adapter does before its engine sees a request: check it, and cut the history to fit."""
+"""Cuts a history to what fits the model's context, in coarse steps."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from services.llm.engine import ChatMessage, PromptTooLong
-from solo.isolation.engine import BadEngineInput
 
-ROLES = ("system", "user", "assistant")
 USUAL_ANSWER = 256
 """Tokens kept free for the answer when a prompt is evaluated ahead; the default `max_tokens` of `complete`."""
 CUTS = 8
@@ -17,48 +15,22 @@ CUTS = 8
 
 
 def zone_of(messages: Sequence[ChatMessage], index: int) -> str:
-    """Which zone of the prompt a message is in; what is remembered for a question comes as a later system message."""
+    """Which zone of the prompt a message is in. What is remembered for a question comes as system messages right before
+    it; a system message before or in the history, such as a summary of what has left, belongs to the history."""
     if index == len(messages) - 1:
         return "question"
-    if messages[index]["role"] == "system":
-        return "system" if index == 0 else "memory"
-    return "history"
+    if messages[index]["role"] != "system":
+        return "history"
+    if index == 0:
+        return "system"
+    between = messages[index + 1 : -1]
+    return "memory" if all(message["role"] == "system" for message in between) else "history"
 
 
 class Fitted(NamedTuple):
     messages: list[ChatMessage]
     dropped: int
     """Messages left out."""
-
-
-def check_messages(messages: Sequence[ChatMessage]) -> None:
-    """Raise `BadEngineInput` unless `messages` is a list of role and content with known roles."""
-    if not messages:
-        raise BadEngineInput("There is no message to answer", hint="Send at least one message of the user.")
-    for index, message in enumerate(messages):
-        if message.get("role") not in ROLES:
-            raise BadEngineInput(
-                f"Message {index} has the role {message.get('role')!r}", hint=f"Use one of {', '.join(ROLES)}."
-            )
-        if not isinstance(message.get("content"), str):
-            raise BadEngineInput(f"The content of message {index} is not text", hint="Send plain text.")
-
-
-def check_request(
-    messages: Sequence[ChatMessage], max_tokens: int, temperature: float, top_p: float, stop: Sequence[str]
-) -> None:
-    """Raise `BadEngineInput` for what no engine should be given; native code checks too little of it."""
-    check_messages(messages)
-    if messages[-1]["role"] != "user":
-        raise BadEngineInput("The last message is not the user's", hint="End the messages with the question.")
-    if max_tokens < 1:
-        raise BadEngineInput(f"max_tokens is {max_tokens}", hint="Ask for at least one token.")
-    if not math.isfinite(temperature) or temperature < 0:
-        raise BadEngineInput(f"The temperature is {temperature}", hint="Use 0 for the likeliest answer, or up to 2.")
-    if not 0 < top_p <= 1:
-        raise BadEngineInput(f"top_p is {top_p}", hint="Use a number above 0 and up to 1.")
-    if not all(isinstance(text, str) and text for text in stop):
-        raise BadEngineInput("A stop string is empty or not text", hint="Leave it out.")
 
 
 def fit(
@@ -101,7 +73,10 @@ def fit(
 
 
 def _exchanges(messages: Sequence[ChatMessage]) -> list[list[int]]:
-    """The history's message indices, grouped: a message of the user begins a group, answers to it belong to it."""
+    """The history's message indices, grouped: a message of the user begins a group, answers to it belong to it.
+
+    When tools have just answered, the question that they were called for is no history yet.
+    """
     groups: list[list[int]] = []
     for index, message in enumerate(messages[:-1]):
         if message["role"] == "system":
@@ -109,4 +84,4 @@ def _exchanges(messages: Sequence[ChatMessage]) -> list[list[int]]:
         if message["role"] == "user" or not groups:
             groups.append([])
         groups[-1].append(index)
-    return groups
+    return groups[:-1] if messages[-1]["role"] == "tool" else groups

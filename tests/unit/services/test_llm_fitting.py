@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.llm.adapters.fitting import CUTS, check_request, fit
+from services.llm.adapters.fitting import CUTS, fit
 from services.llm.engine import ChatMessage, PromptTooLong
-from solo.isolation.engine import BadEngineInput
 
 SYSTEM: ChatMessage = {"role": "system", "content": "s" * 10}
 
@@ -94,19 +93,12 @@ def test_the_result_fits_and_no_more_than_a_step_too_much_is_dropped(exchanges: 
         assert tokens_of([SYSTEM, *messages[1 + max(0, dropped - step) :]]) + 1 > context
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"max_tokens": 0}, {"temperature": float("nan")}, {"temperature": -1.0}, {"top_p": 0.0}, {"stop": [""]}],
-    ids=str,
-)
-def test_wrong_parameters_name_what_to_use(wrong: dict[str, Any]) -> None:
-    right: dict[str, Any] = {"messages": talk(1), "max_tokens": 1, "temperature": 0.0, "top_p": 1.0, "stop": []}
-    check_request(**right)
-    with pytest.raises(BadEngineInput) as caught:
-        check_request(**{**right, **wrong})
-    assert caught.value.hint
-
-
-def test_the_question_comes_last() -> None:
-    with pytest.raises(BadEngineInput):
-        check_request(talk(1)[:-1], 1, 0.0, 1.0, [])
+def test_what_tools_were_called_for_stays() -> None:
+    calling: list[ChatMessage] = [
+        {"role": "user", "content": "u" * 10},
+        {"role": "assistant", "content": "a" * 10},
+        {"role": "tool", "content": "t" * 10},
+    ]
+    messages = [*talk(3)[:-1], *calling]
+    kept = fit(messages, tokens_of, tokens_of([SYSTEM, *calling]) + 8, 8)
+    assert kept.messages == [SYSTEM, *calling]

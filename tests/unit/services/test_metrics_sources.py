@@ -6,7 +6,17 @@ from typing import Any
 
 from services.messages.conversation import Engines, Failed, Latency, Tokens, TurnFinished, TurnSummary
 from services.messages.memory import MemoryIndexed
-from services.metrics.sources import Sample, SystemSource, of_change, of_drops, of_index, of_turn
+from services.messages.pool import PoolChanged, QuestionAnswered
+from services.metrics.sources import (
+    Sample,
+    SystemSource,
+    of_change,
+    of_drops,
+    of_index,
+    of_pool,
+    of_question,
+    of_turn,
+)
 from solo.supervision import EngineState, ServiceState, ServiceStateChanged, State, SystemState
 from solo.supervision.messages import MessagesDropped
 from solo.supervision.state import BusState, LoopState, MemoryState
@@ -111,3 +121,28 @@ def test_the_machine_is_measured_and_its_counts_are_told_by_what_was_added() -> 
     assert (second["loop.blocked"], second["metrics.dropped"]) == (2, 4)
     third = {sample.name: sample.value for sample in source.of(system(published=80, blocked=1), 4)}
     assert (third["bus.published"], third["loop.blocked"], third["metrics.dropped"]) == (0, 1, 0)
+
+
+def test_a_question_to_the_language_models() -> None:
+    answered = QuestionAnswered(
+        lane="chat", outcome="answered", model="m", role="fast", fell_back=True, from_cache=True, waited_s=0.5,
+        first_token_s=0.75, seconds=2, tokens=20,
+    )  # fmt: skip
+    assert list(of_question(answered)) == [
+        Sample("llm.questions", 1, {"lane": "chat", "model": "m", "outcome": "answered"}),
+        Sample("llm.first_token_ms", 750, {"lane": "chat"}),
+        Sample("llm.waited_ms", 500, {"lane": "chat"}),
+        Sample("llm.from_cache", 1),
+        Sample("llm.fallbacks", 1, {"model": "m"}),
+    ]
+    failed = QuestionAnswered(lane="voice", outcome="failed", code="llm.busy", seconds=0.1)
+    assert list(of_question(failed)) == [
+        Sample("llm.questions", 1, {"lane": "voice", "outcome": "failed"}),
+        Sample("errors", 1, {"code": "llm.busy", "where": "llm"}),
+    ]
+
+
+def test_a_model_that_changes() -> None:
+    assert list(of_pool(PoolChanged(model="m", state="ready"))) == [
+        Sample("llm.changes", 1, {"model": "m", "state": "ready"})
+    ]

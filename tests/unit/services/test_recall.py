@@ -57,7 +57,7 @@ class TestUsed:
     async def test_it_stands_between_history_and_question(self, bus: Bus, ctx: Context) -> None:
         cast = Cast(bus, remembers=found)
         talks = Talks(300)
-        talks.remember("family", "Hello?", "Hello.")
+        talks.remember("anna", "family", "Hello?", "Hello.")
         async with stage(cast):
             await exhaust(turn(ctx, talks, speak_to=None).answer("How much does the boiler hold?"))
         (asked,) = cast.asked
@@ -83,8 +83,8 @@ class TestUsed:
         talks = Talks(300)
         async with stage(cast):
             await exhaust(turn(ctx, talks).answer("What?"))
-        assert talks.history("family")[0].content == "What?"
-        assert len(talks.history("family")) == 2
+        assert talks.history("anna", "family")[0].content == "What?"
+        assert len(talks.history("anna", "family")) == 2
 
     async def test_nothing_that_fits_leaves_the_prompt_as_it_was(self, bus: Bus, ctx: Context) -> None:
         cast = Cast(bus, remembers=nothing)

@@ -27,6 +27,7 @@ from services.messages.conversation import (
     TurnFinished,
     TurnStarted,
 )
+from services.messages.profiles import OWNER
 from services.messages.speech import Transcribe
 from solo.bus import Bus
 from solo.isolation.engine import EngineDied, EngineError
@@ -55,7 +56,7 @@ class TestAnswered:
         assert summary.tokens is not None
         assert (summary.tokens.prompt, summary.tokens.cached, summary.tokens.per_second) == (12, 3, 40.0)
         assert summary.receipt == RECEIPT
-        assert [message.content for message in talks.history("family")] == [cast.transcript, ANSWER]
+        assert [message.content for message in talks.history("anna", "family")] == [cast.transcript, ANSWER]
 
     async def test_told_as_it_happens(self, bus: Bus, ctx: Context) -> None:
         cast = Cast(bus)
@@ -96,8 +97,8 @@ class TestAnswered:
     async def test_the_prompt_is_system_history_question(self, bus: Bus, ctx: Context) -> None:
         cast = Cast(bus)
         talks = Talks(300)
-        talks.remember("family", "Hello?", "Hello.")
-        talks.remember("others", "secret?", "Secret.")
+        talks.remember("anna", "family", "Hello?", "Hello.")
+        talks.remember("anna", "others", "secret?", "Secret.")
         async with stage(cast):
             await exhaust(turn(ctx, talks, speak_to=None).answer("What?"))
         (asked,) = cast.asked
@@ -125,7 +126,7 @@ class TestAnswered:
             await exhaust(turn(ctx, talks).answer(bus.request(Transcribe(pcm=b""), within=30), wake_word))
         assert (cast.summary.outcome, cast.summary.error) == ("no_speech", None)
         assert (cast.asked, cast.played, cast.of(QuestionHeard)) == ([], [], [])
-        assert talks.history("family") == ()
+        assert talks.history("anna", "family") == ()
 
 
 def dying(at: dict[int, int], error: type[Exception] = EngineDied) -> Callable[[int, int], None]:
@@ -163,7 +164,7 @@ class TestModelDies:
         assert (cast.summary.error.code, cast.summary.error.message) == ("engine.died", "the model has died")
         assert cast.spoken[-1] == "Sorry, I cannot answer, because the language model has failed."
         assert cast.played[-1].last
-        assert talks.history("family") == ()
+        assert talks.history("anna", "family") == ()
 
     async def test_an_error_that_trying_again_does_not_cure(self, bus: Bus, ctx: Context) -> None:
         cast = Cast(bus, llm_fails=dying({1: 0}, EngineError))
@@ -351,7 +352,7 @@ class TestService:
     async def test_the_model_reads_ahead_while_one_speaks(self, bus: Bus) -> None:
         cast = Cast(bus)
         talks = Talks(300)
-        talks.remember("family", "Hello?", "Hello.")
+        talks.remember(OWNER, "family", "Hello?", "Hello.")
         async with stage(cast, conversation(talks)) as house:
             await house.reaches("conversation", State.READY)
             bus.publish(SpeechStarted(source="kitchen", talk="family"))
@@ -382,7 +383,7 @@ class TestService:
         assert [stop.source for stop in cast.stopped] == ["kitchen"]
         assert [stop.turn_id for stop in cast.stopped] == [cast.summary.turn_id]
         assert not any(sound.last for sound in cast.played)
-        assert talks.history("family") == ()
+        assert talks.history(OWNER, "family") == ()
 
     async def test_a_new_question_takes_the_place_of_the_old(self, bus: Bus) -> None:
         cast = Cast(bus)

@@ -1,0 +1,62 @@
+"""Embeddings: texts in, vectors out."""
+
+from __future__ import annotations
+
+import array
+import base64
+import json
+import sys
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from services.api.openai.chat_request import DEFAULTS, ROLES
+from services.messages.language import Embedded, EmbedTexts
+
+_MOST_TEXTS = 256
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, list) and value and not all(isinstance(text, str) for text in value):
+        raise ValueError("is not text: Solo takes no tokens here")
+    return [value] if isinstance(value, str) else value
+
+
+class EmbeddingsRequest(BaseModel):
+    """`POST /v1/embeddings`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    input: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(_texts),
+        Field(min_length=1, max_length=_MOST_TEXTS),
+    ]
+    """One text, or up to 256."""
+    model: str = Field(default="", max_length=1000)
+    """A model's name; `solo` and roles' names are as good as none."""
+    encoding_format: Literal["float", "base64"] = "float"
+    """Numbers, or little-endian 32-bit floats in base64."""
+    dimensions: None = None
+    """Not offered: a vector is as long as the model makes it."""
+
+    def question(self) -> EmbedTexts:
+        named = self.model not in DEFAULTS and self.model not in ROLES
+        return EmbedTexts(texts=self.input, model=self.model if named else "")
+
+    def answer(self, made: Embedded) -> bytes:
+        data = [
+            {"object": "embedding", "index": index, "embedding": self._written(vector)}
+            for index, vector in enumerate(made.vectors)
+        ]
+        usage = {"prompt_tokens": made.tokens, "total_tokens": made.tokens}
+        answer: dict[str, Any] = {"object": "list", "data": data, "model": made.model, "usage": usage}
+        return json.dumps(answer, separators=(",", ":")).encode()
+
+    def _written(self, vector: tuple[float, ...]) -> str | list[float]:
+        if self.encoding_format == "float":
+            return list(vector)
+        numbers = array.array("f", vector)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return base64.b64encode(numbers.tobytes()).decode()

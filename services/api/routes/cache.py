@@ -1,0 +1,28 @@
+"""The cache of the language models' answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from services.api.house import TheHouse
+from services.messages.responses import ClearCache, DescribeCache
+
+router = APIRouter(prefix="/api/llm/cache")
+_WITHIN_S = 10.0
+
+Named = Annotated[str, Query(max_length=1000)]
+
+
+@router.get("", summary="How the cache of answers is doing")
+async def state(house: TheHouse) -> JSONResponse:
+    found = await house.ctx.request(DescribeCache(), within=_WITHIN_S)
+    return JSONResponse(found.model_dump(mode="json"))
+
+
+@router.delete("", summary="Forget kept answers, all or those of a model or a profile")
+async def clear(house: TheHouse, model: Named = "", profile: Named = "") -> JSONResponse:
+    gone = await house.ctx.request(ClearCache(model=model, profile=profile), within=_WITHIN_S)
+    return JSONResponse({"forgotten": gone})

@@ -1,0 +1,233 @@
+"""Continuous batching: each step takes one token of every stream that is writing and a piece of a prompt."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import NamedTuple
+
+from services.llm.adapters.host_cache import common
+from services.llm.adapters.llama_runtime import MOST_WANTED, LlamaRuntime, Row
+from services.llm.adapters.pace import Pace
+from services.llm.adapters.sampling import logprobs
+from services.llm.adapters.slots import Slots
+from services.llm.adapters.speculation import Drafter
+from services.llm.adapters.streams import Stream, first
+from services.llm.adapters.threads import Threads
+from solo.errors import SoloError
+
+OTHERWISE = 8
+"""Tokens by which the end of a question may differ from the guess at it that was evaluated ahead."""
+
+
+class Placed(NamedTuple):
+    """A stream's share of a step."""
+
+    stream: Stream
+    begin: int
+    """Its first row."""
+    tokens: list[int]
+    guessed: list[int]
+    """Of those, the last ones that are guesses."""
+
+
+def _left(placed: list[Placed]) -> bool:
+    return all(share.stream.work.cancelled for share in placed)
+
+
+class Batches:
+    """Streams wait, read their prompt, write their answer; the order among them is by lane, then as they came.
+
+    Spoken turns have one slot that nobody else gets, so that they never wait for others to finish.
+    """
+
+    def __init__(
+        self, runtime: LlamaRuntime, slots: Slots, count: int, threads: Threads, drafter: Drafter | None
+    ) -> None:
+        """`count`: streams at once, without the one kept for spoken turns."""
+        self._runtime = runtime
+        self._slots = slots
+        self._count = count
+        self._threads = threads
+        self._drafter = drafter
+        self._waiting: list[Stream] = []
+        self._running: list[Stream] = []
+        self._pace = Pace(runtime.batch)
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._running)
+
+    def add(self, stream: Stream) -> None:
+        if stream.kind == "prefill" and self._slots.holds(stream.prompt):
+            stream.work.finish(len(stream.prompt))
+        else:
+            self._waiting.append(stream)
+
+    def step(self) -> bool:
+        """False when no stream can go on."""
+        self._drop_left()
+        self._admit()
+        rows, placed = self._plan()
+        if not rows:
+            return False
+        writing = [share for share in placed if share.stream.token is not None]
+        read = len(rows) - sum(len(share.tokens) for share in writing)
+        self._runtime.use_threads(self._threads.now())
+        began = time.perf_counter()
+        for share in writing:
+            share.stream.begun_at = began
+        try:
+            # A step of words is short; one of a long prompt may be given up in the middle.
+            whole = self._runtime.decode(rows, None if writing else partial(_left, placed))
+        except SoloError as error:
+            for share in placed:
+                self._fail(share.stream, error)
+            return True
+        if not whole:
+            for share in placed:
+                assert share.stream.slot is not None
+                self._slots.cut(share.stream.slot, len(share.stream.slot.tokens))
+            return True
+        for share in placed:
+            self._evaluated(share)
+        for share in writing:
+            share.stream.spent()
+        took = time.perf_counter() - began
+        self._threads.took(took, self._pace.usual(len(writing), read))
+        self._pace.step(took, len(writing), read)
+        return True
+
+    def _drop_left(self) -> None:
+        for stream in [stream for stream in (*self._waiting, *self._running) if stream.work.cancelled]:
+            self._end(stream, "cancelled")
+
+    def _admit(self) -> None:
+        for stream in first(self._waiting):
+            self._overtake(stream)
+            others = sum(running.lane != "voice" for running in self._running)
+            if not self._slots.free() or (stream.lane != "voice" and others >= self._count):
+                continue
+            self._waiting.remove(stream)
+            self._running.append(stream)
+            stream.admit(self._slots.claim(stream.prompt))
+
+    def _overtake(self, stream: Stream) -> None:
+        """A prompt being evaluated ahead for just this question: it goes on as the question itself."""
+        for ahead in [*self._running, *self._waiting]:
+            same = stream.kind == "complete" and ahead.kind == "prefill" and common(ahead.prompt, stream.prompt)
+            if same and same >= len(ahead.prompt) - OTHERWISE:
+                self._end(ahead, "stop")
+
+    def _plan(self) -> tuple[list[Row], list[Placed]]:
+        rows: list[Row] = []
+        placed: list[Placed] = []
+        writers = [stream for stream in self._running if stream.writing]
+        for stream in writers:
+            assert stream.slot is not None and stream.token is not None
+            guessed = self._guess(stream)
+            self._place(rows, placed, stream, [stream.token, *guessed], guessed)
+        most = min(self._pace.reading(len(writers)), self._runtime.batch - len(rows))
+        for stream in first([stream for stream in self._running if stream.reading]):
+            assert stream.slot is not None
+            begin = len(stream.slot.tokens)
+            if most > 0:
+                tokens = stream.prompt[begin : begin + most]
+                self._place(rows, placed, stream, tokens, [])
+                most -= len(tokens)
+        return rows, placed
+
+    def _place(
+        self, rows: list[Row], placed: list[Placed], stream: Stream, tokens: list[int], guessed: list[int]
+    ) -> None:
+        slot = stream.slot
+        assert slot is not None
+        placed.append(Placed(stream, len(rows), tokens, guessed))
+        begin = len(slot.tokens)
+        last = begin + len(tokens) == len(stream.prompt) and stream.kind == "complete"
+        for index, token in enumerate(tokens):
+            wanted = stream.token is not None or (last and index == len(tokens) - 1)
+            rows.append(Row(token, begin + index, slot.number, wanted))
+
+    def _guess(self, stream: Stream) -> list[int]:
+        if self._drafter is None or stream.token is None or stream.logprobs is not None or stream.done is None:
+            return []
+        most = min(MOST_WANTED - 1, stream.max_tokens - len(stream.answer))
+        guessed = self._drafter.draft([*stream.prompt, *stream.answer], most) if most > 0 else []
+        stream.done["drafted_tokens"] += len(guessed)
+        return guessed
+
+    def _evaluated(self, share: Placed) -> None:
+        """Note what is in the cache now, and sample where a token is wanted."""
+        stream, slot = share.stream, share.stream.slot
+        assert slot is not None
+        if stream.token is None:
+            slot.tokens.extend(share.tokens)
+            if stream.reading:
+                return
+            stream.read()
+            if stream.kind == "prefill":
+                self._end(stream, "stop")
+                return
+            self._write(stream, share.begin + len(share.tokens) - 1)
+            return
+        base = len(slot.tokens)
+        slot.tokens.append(stream.token)
+        for index in range(len(share.tokens)):
+            self._write(stream, share.begin + index)
+            right = stream.slot is not None and share.guessed[index : index + 1] == [stream.token]
+            if not right:
+                break
+            assert stream.done is not None
+            stream.done["accepted_tokens"] += 1
+            slot.tokens.append(share.guessed[index])
+        if len(slot.tokens) < base + len(share.tokens):
+            self._slots.cut(slot, len(slot.tokens))
+
+    def _write(self, stream: Stream, row: int) -> None:
+        """The next token of an answer, from that row of the step."""
+        runtime, vocabulary = self._runtime, self._runtime.vocabulary
+        assert stream.sampler is not None and stream.reply is not None and stream.done is not None
+        try:
+            token = stream.sampler.next(runtime.native, row)
+        except SoloError as error:
+            self._fail(stream, error)
+            return
+        if token < 0 or vocabulary.is_end(token):
+            self._end(stream, "stop")
+            return
+        stream.answer.append(token)
+        stream.done["completion_tokens"] += 1
+        likely = None
+        if stream.logprobs is not None:
+            likely = logprobs(runtime.lib, vocabulary, runtime.native, row, token, stream.logprobs)
+        stream.say(stream.reply.add(vocabulary.text_of(token)), likely)
+        if stream.reply.stopped:
+            self._end(stream, "stop")
+        elif len(stream.answer) >= stream.max_tokens:
+            self._end(stream, "length")
+        else:
+            stream.token = token
+
+    def _end(self, stream: Stream, finish: str) -> None:
+        if stream.kind == "prefill":
+            evaluated = len(stream.slot.tokens) if stream.slot is not None and finish != "cancelled" else 0
+            stream.work.finish(evaluated)
+        else:
+            stream.end(finish)  # type: ignore[arg-type]
+        self._remove(stream)
+
+    def _fail(self, stream: Stream, error: SoloError) -> None:
+        stream.work.fail(error)
+        if stream.slot is not None:
+            self._slots.cut(stream.slot, 0)
+        self._remove(stream)
+
+    def _remove(self, stream: Stream) -> None:
+        stream.close()
+        for streams in (self._waiting, self._running):
+            if stream in streams:
+                streams.remove(stream)
+        if stream.slot is not None:
+            self._slots.give_back(stream.slot)
+            stream.slot = None
+        stream.token = None

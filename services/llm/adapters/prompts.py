@@ -1,0 +1,84 @@
+"""Conversations as tokens: fitted into the context, with an account of what they are spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from services.formats.chat_template import ChatTemplate
+from services.formats.marking import Part, Slot
+from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, fit, zone_of
+from services.llm.adapters.requests import Asked
+from services.llm.adapters.vocabulary import Vocabulary
+from services.llm.engine import ChatMessage, Tool
+
+LONGEST_TOKEN = 32
+"""Bytes. Usual text has 3 to 5 for each token; one of more than this many for each token of the context is not even
+tokenised, since that alone would keep everybody waiting."""
+
+
+class Prompt(NamedTuple):
+    tokens: list[int]
+    skip: str
+    """What the answer's text may begin with although it was said already."""
+    zones: dict[str, int]
+    dropped_messages: int
+    dropped_tokens: int
+
+
+class Prompts:
+    def __init__(self, template: ChatTemplate, vocabulary: Vocabulary, context: int) -> None:
+        self._template = template
+        self._vocabulary = vocabulary
+        self._context = context
+
+    def complete(self, asked: Asked) -> Prompt:
+        """The prompt, with what is said of the answer behind it. Raises `PromptTooLong`."""
+        # A blank at the prefix's end belongs to the next word's token: left in, it would be a token of its own that
+        # the model never puts there. It is taken off, and off the answer's beginning again.
+        said = asked.prefix.rstrip(" ")
+        ahead = self._vocabulary.tokenise(said) if said else []
+        tools = asked.tools if asked.tool_choice != "none" else []
+        fitted = self._fit(asked.messages, tools, asked.max_tokens + len(ahead))
+        parts = self._template.render(fitted.messages, tools)
+        tokens = self._vocabulary.encode(parts) + ahead
+        left_out = [message for message in asked.messages if not any(message is kept for kept in fitted.messages)]
+        return Prompt(
+            tokens,
+            asked.prefix[len(said) :],
+            self._zones(fitted.messages, parts, len(tokens)),
+            fitted.dropped,
+            sum(self._vocabulary.length(message["content"]) for message in left_out),
+        )
+
+    def beginning(self, messages: list[ChatMessage]) -> list[int]:
+        """A prompt up to its next question, or up to the last word of a question still being asked."""
+        question: ChatMessage = {"role": "user", "content": ""}
+        asked = messages if messages[-1]["role"] == "user" else [*messages, question]
+        kept = self._fit(asked, [], min(USUAL_ANSWER, self._context // 2)).messages
+        parts = self._template.render(kept)
+        last = max(index for index, part in enumerate(parts) if isinstance(part, Slot))
+        return self._vocabulary.encode(parts[: last + 1])
+
+    def count(self, messages: list[ChatMessage], tools: list[Tool]) -> dict[str, int]:
+        tokens = self._vocabulary.encode(self._template.render(messages, tools))
+        return {"tokens": len(tokens), "context": self._context}
+
+    def _fit(self, messages: list[ChatMessage], tools: list[Tool], max_tokens: int) -> Fitted:
+        def tokens_of(candidate: list[ChatMessage]) -> int:
+            length = sum(len(message["content"].encode(errors="replace")) for message in candidate)
+            if length > self._context * LONGEST_TOKEN:
+                return length // LONGEST_TOKEN  # about; too many in any case
+            return len(self._vocabulary.encode(self._template.render(candidate, tools)))
+
+        return fit(messages, tokens_of, self._context, max_tokens)
+
+    def _zones(self, messages: Sequence[ChatMessage], parts: Sequence[Part], total: int) -> dict[str, int]:
+        zones = {"system": 0, "history": 0, "memory": 0, "question": 0, "tools": 0, "template": 0}
+        for part in parts:
+            if isinstance(part, Slot):
+                zone = "tools" if part.message < 0 else zone_of(messages, part.message)
+                zones[zone] += self._vocabulary.length(part.text)
+        # A token may straddle the border between template and content: never let the rest go below nothing.
+        zones["template"] = max(0, total - sum(zones.values()))
+        return zones

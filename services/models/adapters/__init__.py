@@ -1,0 +1,1 @@
+"""What tries a model out, each in a process of its own."""

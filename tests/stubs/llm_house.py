@@ -1,0 +1,116 @@
+"""A house whose language models say what they are told to, with OpenAI's routes before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from services.api.house import House
+from services.api.http import application
+from services.api.recent import RecentTurns
+from services.api.routes import v1
+from services.messages.language import Complete, CompletionEnd, Embedded, EmbedTexts, Receipt, TextDelta
+from services.messages.models import ListModels, ModelFile
+from services.messages.pool import DescribePool, PoolState
+from solo.errors import SoloError
+from solo.supervision import Context
+
+RECEIPT = Receipt(system=1, history=0, question=3, template=2, dropped_messages=0, cached=2)
+
+
+def end(**more: Any) -> CompletionEnd:
+    known: dict[str, Any] = {"finish": "stop", "prompt_tokens": 6, "cached_tokens": 2, "completion_tokens": 3}
+    times = {"prefill_s": 0.1, "decode_s": 0.2, "receipt": RECEIPT, "engine": "stub", "model": "tiny"}
+    return CompletionEnd(**{**known, **times, **more})
+
+
+@dataclass
+class Models:
+    """`parts` are said one after the other: deltas, the end, a number of seconds to wait, or an error to raise."""
+
+    parts: list[Any] = field(default_factory=lambda: [*map(delta, ("Pa", "ris", " ✓")), end()])
+    asked: list[Any] = field(default_factory=list)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """An answer was left before its end."""
+    said: int = 0
+    """Parts that were taken, or can be."""
+    pool: PoolState | SoloError | None = None
+    files: tuple[ModelFile, ...] | SoloError | None = None
+
+    async def complete(self, question: Complete) -> AsyncGenerator[TextDelta | CompletionEnd, None]:
+        self.asked.append(question)
+        try:
+            for part in self.parts:
+                if isinstance(part, SoloError):
+                    raise part
+                if isinstance(part, float):
+                    await asyncio.sleep(part)
+                else:
+                    self.said += 1
+                    yield part
+        except (asyncio.CancelledError, GeneratorExit):
+            self.left.set()
+            raise
+
+    async def embed(self, question: EmbedTexts) -> Embedded:
+        self.asked.append(question)
+        try:
+            for part in self.parts:
+                if isinstance(part, float):
+                    await asyncio.sleep(part)
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        return Embedded(vectors=tuple((0.6, -0.8) for _ in question.texts), tokens=7, model="tiny")
+
+    async def describe(self, _: DescribePool) -> PoolState:
+        return _or_raise(self.pool)
+
+    async def list_files(self, _: ListModels) -> tuple[ModelFile, ...]:
+        return _or_raise(self.files)
+
+
+def _or_raise(value: Any) -> Any:
+    if isinstance(value, SoloError):
+        raise value
+    return value
+
+
+def delta(text: str, **more: Any) -> TextDelta:
+    return TextDelta(text=text, **more)
+
+
+@asynccontextmanager
+async def models(ctx: Context, **known: Any) -> AsyncIterator[tuple[FastAPI, Models]]:
+    """The application, with what is known of the models answering behind it."""
+    played = Models(**known)
+    answers: dict[type[Any], Callable[[Any], Any]] = {Complete: played.complete, EmbedTexts: played.embed}
+    if played.pool is not None:
+        answers[DescribePool] = played.describe
+    if played.files is not None:
+        answers[ListModels] = played.list_files
+    app = application(House(ctx, RecentTurns(), set()))
+    if not any(getattr(route, "path", "") == "/v1/embeddings" for route in app.routes):
+        app.include_router(v1.router)
+    async with asyncio.TaskGroup() as tasks:
+        serving = [tasks.create_task(ctx.answer(kind, answer)) for kind, answer in answers.items()]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        yield app, played
+        for task in serving:
+            task.cancel()
+
+
+@asynccontextmanager
+async def door(ctx: Context, **known: Any) -> AsyncIterator[tuple[httpx.AsyncClient, Models]]:
+    """A client of it."""
+    async with models(ctx, **known) as (app, played):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700") as client:
+            yield client, played

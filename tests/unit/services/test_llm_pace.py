@@ -1,0 +1,116 @@
+"""How many prompt tokens a step takes, and how many threads it has."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.llm.adapters.pace import ALONE_S, SHARE, Pace
+from services.llm.adapters.speculation import NGrams
+from services.llm.adapters.threads import LOOK_EVERY_S, Threads
+
+
+class TestPace:
+    def test_takes_all_before_anything_is_known(self) -> None:
+        assert Pace(512).reading(2) == 512
+
+    def test_beside_others_it_costs_less_than_two_of_their_steps(self) -> None:
+        pace = Pace(512)
+        pace.step(0.010, written=1, read=0)
+        pace.step(0.200, written=0, read=50)
+        for writers in (1, 2, 4):
+            extra = pace.reading(writers) * 0.004
+            assert 0 < extra <= SHARE * writers * 0.010 < 2 * writers * 0.010
+
+    def test_alone_it_ends_soon_enough_for_the_next(self) -> None:
+        pace = Pace(512)
+        pace.step(0.200, written=0, read=50)
+        assert pace.reading(0) * 0.004 <= ALONE_S
+
+    def test_it_always_goes_on(self) -> None:
+        pace = Pace(512)
+        pace.step(0.001, written=1, read=0)
+        pace.step(10.0, written=0, read=10)
+        assert pace.reading(1) == 1
+
+    def test_mixed_steps_teach_nothing(self) -> None:
+        pace = Pace(512)
+        pace.step(5.0, written=1, read=20)
+        assert pace.reading(1) == 512
+
+
+class Machine:
+    def __init__(self) -> None:
+        self.at = self.work = self.own = 0.0
+
+    def threads(self, most: int = 2, cores: int = 2) -> Threads:
+        return Threads(most, clock=lambda: self.at, busy=lambda: (self.work, cores), own=lambda: self.own)
+
+    def passes(self, seconds: float, own: float, others: float) -> None:
+        self.at += seconds
+        self.own += own * seconds
+        self.work += (own + others) * seconds
+
+
+class TestThreads:
+    def test_all_cores_while_nobody_else_works(self) -> None:
+        machine = Machine()
+        threads = machine.threads()
+        assert threads.now() == 2
+        machine.passes(1, own=2, others=0.2)
+        assert threads.now() == 2
+
+    def test_leaves_a_core_to_who_uses_it(self) -> None:
+        machine = Machine()
+        threads = machine.threads()
+        threads.now()
+        machine.passes(1, own=1.1, others=0.9)
+        assert threads.now() == 1
+        machine.passes(1, own=1, others=0.1)
+        assert threads.now() == 2
+
+    def test_never_none(self) -> None:
+        machine = Machine()
+        threads = machine.threads(cores=4, most=3)
+        threads.now()
+        machine.passes(1, own=0.1, others=3.9)
+        assert threads.now() == 1
+
+    def test_looks_a_few_times_a_second_only(self) -> None:
+        looks = 0
+
+        def busy() -> tuple[float, int]:
+            nonlocal looks
+            looks += 1
+            return 0.0, 2
+
+        at = 0.0
+        threads = Threads(2, clock=lambda: at, busy=busy, own=lambda: 0.0)
+        for _ in range(100):
+            threads.now()
+            at += LOOK_EVERY_S / 50
+        assert looks <= 3
+
+    def test_a_stalled_step_is_noticed_at_once(self) -> None:
+        machine = Machine()
+        threads = machine.threads()
+        threads.now()
+        threads.took(0.2, usual=0.01)
+        assert threads.now() == 1
+        machine.passes(1, own=1, others=0)
+        assert threads.now() == 2
+
+    def test_a_machine_that_does_not_tell(self) -> None:
+        threads = Threads(3, clock=lambda: 1.0, busy=lambda: None, own=lambda: 0.0)
+        assert threads.now() == 3
+
+
+class TestNGrams:
+    def test_what_came_after_the_same_words(self) -> None:
+        assert NGrams().draft([1, 2, 3, 4, 5, 9, 1, 2, 3], 2) == [4, 5]
+
+    def test_the_last_time_counts(self) -> None:
+        assert NGrams().draft([1, 2, 7, 1, 2, 8, 1, 2], 1) == [8]
+
+    @pytest.mark.parametrize("tokens", [[], [1], [1, 2, 3, 4]])
+    def test_nothing_that_was_never_there(self, tokens: list[int]) -> None:
+        assert NGrams().draft(tokens, 4) == []
