@@ -12,7 +12,9 @@ _STRINGS = st.one_of(
     st.tuples(st.integers(0, 5), st.integers(0, 5)).map(
         lambda sizes: {"type": "string", "minLength": min(sizes), "maxLength": max(sizes)}
     ),
-    st.sampled_from(["date", "time", "date-time", "uuid", "email"]).map(lambda form: {"type": "string", "format": form}),
+    st.sampled_from(["date", "time", "date-time", "uuid", "email"]).map(
+        lambda form: {"type": "string", "format": form}
+    ),
     st.sampled_from([r"^[a-z]+$", r"^\d{3}-\d{4}$", r"^(yes|no)$", "@", r'^["\\]+$', r"^[^a-z]{1,3}$"]).map(
         lambda pattern: {"type": "string", "pattern": pattern}
     ),
@@ -23,7 +25,9 @@ _NUMBERS = st.one_of(
     st.tuples(st.sampled_from(["integer", "number"]), _BOUNDS).map(
         lambda drawn: {"type": drawn[0], "minimum": drawn[1][0], "maximum": drawn[1][1]}
     ),
-    _BOUNDS.map(lambda bounds: {"type": "number", "exclusiveMinimum": bounds[0] / 8, "exclusiveMaximum": bounds[1] / 8}),
+    _BOUNDS.map(
+        lambda bounds: {"type": "number", "exclusiveMinimum": bounds[0] / 8, "exclusiveMaximum": bounds[1] / 8}
+    ),
 )
 _VALUES: st.SearchStrategy[Any] = st.one_of(
     st.none(), st.booleans(), st.integers(-9, 99), st.text(max_size=5), st.just({"k": [1, "é\n"]}), st.just([])
@@ -67,6 +71,48 @@ SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(
 )
 """Schemas that every value of the grammar made of them must fit."""
 
+_TYPES = st.sampled_from(["object", "array", "string", "number", "integer", "null", "boolean"])
+_COUNTS = st.integers(0, 4)
+_ANY: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-3, 30), st.floats(), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(["a", "type"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def _wild(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    named = st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    some = st.lists(inner, min_size=1, max_size=2)
+    words: dict[str, st.SearchStrategy[Any]] = {
+        **dict.fromkeys(["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"], _COUNTS),
+        **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum"], st.integers(-5, 5) | st.floats(-5, 5)),
+        **dict.fromkeys(["anyOf", "oneOf", "allOf", "prefixItems"], some),
+        **dict.fromkeys(["properties", "$defs"], named),
+        **dict.fromkeys(["additionalProperties", "additionalItems"], inner),
+        "items": inner | some,
+        "required": st.lists(st.sampled_from(["a", "b"]), max_size=2),
+        "enum": st.lists(_ANY, min_size=1, max_size=3),
+        "const": _ANY,
+        "type": _TYPES | st.lists(_TYPES, min_size=1, max_size=2),
+        "pattern": st.sampled_from(["^a*$", "b|^c$", "(", r"^[^\d]{2}$"]),
+        "format": st.sampled_from(["date", "email"]),
+        "$ref": st.sampled_from(["#", "#/$defs/a", "#/$defs/b", "#/properties/a", "#/items"]),
+        "uniqueItems": st.booleans(),
+        "multipleOf": st.sampled_from([1, 1.0, 0.5]),
+    }
+    pairs = st.sampled_from(sorted(words)).flatmap(
+        lambda word: st.tuples(st.just(word), words[word] | words[word] | _ANY)
+    )
+    return st.lists(pairs, max_size=4).map(dict)
+
+
+WILD: st.SearchStrategy[Any] = st.recursive(
+    st.booleans() | _TYPES.map(lambda kind: {"type": kind}), _wild, max_leaves=12
+)
+"""The words of schemas in any order and number, mostly with values that they may have."""
+
 PERSON: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -84,7 +130,10 @@ TREE: dict[str, Any] = {
     "$defs": {
         "node": {
             "type": "object",
-            "properties": {"value": {"type": "number"}, "children": {"type": "array", "items": {"$ref": "#/$defs/node"}}},
+            "properties": {
+                "value": {"type": "number"},
+                "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+            },
             "required": ["value"],
         }
     },

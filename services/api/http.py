@@ -30,6 +30,9 @@ STATUS = {
     "engine.bad_input": 400,
     "engine.died": 503,
     "engine.hung": 503,
+    "engine.model_corrupt": 422,
+    "engine.model_missing": 404,
+    "engine.not_started": 503,
     "engine.quarantined": 422,
     "llm.bad_grammar": 400,
     "llm.bad_schema": 400,
@@ -73,6 +76,7 @@ STATUS = {
     "models.too_large": 413,
     "models.unknown": 404,
     "models.unreadable": 422,
+    "state.unusable": 507,
 }
 """HTTP status of each error code; 500 for the others."""
 

@@ -29,8 +29,9 @@ class ConversationSettings(BaseModel):
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Share of the probability that is sampled from, at a temperature above 0."""
     when_full: Literal["trim", "summarise"] = "trim"
-    """What becomes of a talk's beginning that no longer fits: `trim` leaves it out; `summarise` has the role `fast`
-    write a short summary in its place, which the packaged model is too small to do well."""
+    """What becomes of a talk's beginning that no longer fits: `trim` leaves it out, `summarise` keeps a summary.
+
+    The role `fast` writes it, which the packaged model is too small to do well."""
     forget_after_s: float = Field(default=300.0, gt=0)
     """Silence after which a talk begins afresh."""
 

@@ -133,7 +133,8 @@ def _read_file(path: Path, size: int | None) -> tuple[Header, list[Tensor]]:
             cursor.need(SMALLEST)
             return _read(cursor, path, whole)
         except Damaged as error:
-            raise _corrupt(path, f"its header is damaged ({error})") from None
+            said = str(error)
+            raise _corrupt(path, said if said.startswith("its ") else f"its header is damaged ({said})") from None
         except OSError as error:
             raise _corrupt(path, f"it cannot be read ({error.strerror or error})") from None
 

@@ -57,12 +57,12 @@ class ModelUnloaded(SoloError):
     code = "llm.unloaded"
 
 
-_OF_THE_QUESTION = (BadEngineInput, PromptTooLong, InputQuarantined, RemoteRefused, UnknownModel, NoVision)
-_OF_THE_MOMENT = (LLMBusy, ModelLoading, NoMemory, ModelUnavailable, ModelUnloaded)
+_OF_THE_QUESTION = (BadEngineInput, PromptTooLong, RemoteRefused, UnknownModel, NoVision)
+_OF_THE_MOMENT = (LLMBusy, ModelLoading, NoMemory, ModelUnavailable, ModelUnloaded, InputQuarantined)
 
 
 def of_the_question(error: SoloError) -> bool:
-    """Another model, or another try, would not answer it either."""
+    """No other model would answer it either."""
     return isinstance(error, _OF_THE_QUESTION)
 
 

@@ -75,8 +75,10 @@ class ListModels(Request[tuple[ModelFile, ...]]):
 
 
 class FindModel(Request[ModelFile]):
-    """One model by its name or path. Fails with `models.unknown`, or `models.refused` when it is in quarantine and
-    `usable` is set; an unchecked one is checked first then, which may take some seconds."""
+    """One model by its name or path.
+
+    Fails with `models.unknown`, or `models.refused` when it is in quarantine and `usable` is set; an unchecked one is
+    checked first then, which may take some seconds."""
 
     idempotent = True
 

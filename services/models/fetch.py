@@ -85,6 +85,8 @@ class Fetcher:
                         await response.aclose()
                 raise FetchFailed(f"{asked} leads on more than {MOST_HOPS} times")
         except (httpx.TransportError, httpx.StreamError) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise FetchFailed(f"the server cannot prove who it is: {error}") from error
             raise Interrupted(str(error) or type(error).__name__) from error
         except httpx.InvalidURL as error:
             raise BadSource(f"this is no URL: {error}") from error

@@ -124,6 +124,7 @@ _BAD_INPUT = (
     *("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input"),
     *("db.bad_address", "db.not_confirmed", "db.backup_missing", "db.backup_foreign", "db.backup_truncated"),
     *("db.backup_altered", "cli.nothing_named", "cli.not_confirmed", "memory.no_fact", "chat.", "llm.unknown_model"),
+    "cli.bad_",
     *("models.bad_name", "models.bad_source", "models.unknown", "models.exists"),
 )
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")

@@ -61,7 +61,7 @@ def pool_line(model: dict[str, Any]) -> str:
 def parameters(count: int | None) -> str:
     if not count:
         return ""
-    return f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count / 1e6:.0f} M"
+    return f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count / 1e6:.0f} M" if count >= 1e6 else str(count)
 
 
 def bytes_(count: int) -> str:

@@ -16,7 +16,7 @@ import httpx
 from tests.daemon import daemon
 from tests.peers import llama_cpp_python_server, packaged_model, xllamacpp_server
 
-ROUNDS = 7
+ROUNDS = 5
 TOKENS = 64
 SLOTS = 4
 THREADS = 2
@@ -24,6 +24,8 @@ CONTEXT = 2560
 """Of each slot: a prompt of 2 000 tokens and its answer."""
 SYSTEM = {"role": "system", "content": "You are Solo, a concise voice assistant."}
 LONG_WORDS = 1950
+COUNTING = "Go on counting, and do not stop: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,"
+"""A model that counts does not come to an end by itself."""
 
 
 class Peer(NamedTuple):
@@ -89,7 +91,7 @@ async def _together(client: httpx.AsyncClient, peer: Peer, round_: int) -> tuple
 async def _beside_a_long_prompt(client: httpx.AsyncClient, peer: Peer, round_: int) -> tuple[float, float, float]:
     """A stream's usual wait for its next token, its longest while a long prompt is read beside it, and that prompt's
     first token."""
-    writing = asyncio.create_task(ask(client, peer, _question(7), 400))
+    writing = asyncio.create_task(ask(client, peer, COUNTING, 400))
     await asyncio.sleep(0.5)
     reading = asyncio.create_task(ask(client, peer, f"Number {round_}. " + "rain " * LONG_WORDS, 2))
     written = await writing

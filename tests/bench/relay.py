@@ -21,6 +21,8 @@ _ENGINE = "tests.bench.relay_engine"
 _FOR_S = 15.0
 _IDLE_S = 5.0
 _BURSTS = 8
+_SHORT, _LONG = 20, 320
+"""Tokens of answers whose difference tells what a token takes, without what a request takes."""
 
 
 class _Caller(asyncio.Protocol):
@@ -95,6 +97,13 @@ class _Bench:
             caller.close()
         return callers
 
+    async def cost(self, tokens: int, idle: float) -> float:
+        """The daemon's CPU seconds for one answer of so many tokens, `STREAMS` of them at once, several times."""
+        before, began = self.cpu_s(), time.perf_counter()
+        for _ in range(_BURSTS):
+            await self.together(STREAMS, tokens)
+        return (self.cpu_s() - before - idle * (time.perf_counter() - began)) / _BURSTS / STREAMS
+
     async def steady(self) -> tuple[list[float], int]:
         """Always `STREAMS` under way, one beginning when another has ended: first tokens, and tokens in all."""
         end = time.perf_counter() + _FOR_S
@@ -127,14 +136,16 @@ async def _paced(running: Daemon) -> dict[str, Any]:
     before = bench.cpu_s()
     await asyncio.sleep(_IDLE_S)
     idle = (bench.cpu_s() - before) / _IDLE_S
+    short, long = [await bench.cost(length, idle) for length in (_SHORT, _LONG)]
+    token = (long - short) / (_LONG - _SHORT)
     alone = [(await bench.together(1, 2))[0].added_ms for _ in range(40)]
     bursts = [caller.added_ms for _ in range(_BURSTS) for caller in await bench.together(STREAMS, 10)]
-    before, began = bench.cpu_s(), time.perf_counter()
+    began = time.perf_counter()
     added, tokens = await bench.steady()
     took = time.perf_counter() - began
-    cpu = bench.cpu_s() - before - idle * took
     return {
-        "daemon's CPU a token, whole requests included, us": round(cpu / tokens * 1e6),
+        "daemon's CPU a token, us": round(token * 1e6),
+        "daemon's CPU a request besides, us": round((short - _SHORT * token) * 1e6),
         f"{STREAMS} streams of {1 / WORD_S:.0f} tokens/s together, tokens/s": round(tokens / took),
         "first token, added: one stream alone, median ms": round(statistics.median(alone), 1),
         f"... beginning beside {STREAMS - 1} others, median (p95) ms": _median_and_p95(added),

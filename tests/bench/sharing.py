@@ -16,9 +16,7 @@ from solo.isolation.process import EngineProcess, EngineSpec
 THREADS = 2
 STRETCH_S = 6.0
 SPEECH = Path(__file__).parents[2] / "solo" / "cli" / "selftest.wav"
-LLM = EngineSpec(
-    "services.llm.adapters.llama_cpp:LlamaCpp", {"threads": THREADS, "slots": 4}, THREADS, load_within=60
-)
+LLM = EngineSpec("services.llm.adapters.llama_cpp:LlamaCpp", {"threads": THREADS, "slots": 4}, THREADS, load_within=60)
 STT = EngineSpec("services.stt.adapters.faster_whisper:FasterWhisper", {"threads": THREADS}, THREADS)
 TTS = EngineSpec("services.tts.adapters.piper:Piper", {"threads": THREADS}, THREADS)
 STORY = [{"role": "user", "content": "Tell me a long story about the sea. Write many sentences."}]

@@ -13,7 +13,19 @@ import pytest
 from services.llm.adapters.llama_cpp import packaged_model
 from services.llm.engine import ChatMessage, LLMEngine
 from solo.isolation.driving import Work
-from tests.contract.llm_cases import ADAPTERS, FRANCE, SEA, SYSTEM, Asking, ask, asked, begin, finish, load_once, prefill
+from tests.contract.llm_cases import (
+    ADAPTERS,
+    FRANCE,
+    SEA,
+    SYSTEM,
+    Asking,
+    ask,
+    asked,
+    begin,
+    finish,
+    load_once,
+    prefill,
+)
 
 QUESTIONS = [
     asked(question)
@@ -143,7 +155,9 @@ class TestLlamaCppTogether:
     def test_how_a_prompt_is_cut_does_not_change_its_answer(self, real: LLMEngine) -> None:
         ask(real, FRANCE, max_tokens=1)
         first = ask(real, LONG, max_tokens=12).text
-        long = begin(real, "complete", messages=[*LONG, *SEA[1:]][-1:] and asked("Hm. " + LONG[1]["content"]), max_tokens=1)
+        long = begin(
+            real, "complete", messages=[*LONG, *SEA[1:]][-1:] and asked("Hm. " + LONG[1]["content"]), max_tokens=1
+        )
         finish(real, long)
         writer = begin(real, "complete", messages=QUESTIONS[3], max_tokens=MOST)
         while not writer.pieces:
@@ -235,7 +249,9 @@ class TestLlamaCppTogether:
             "description": "Tells the weather.",
             "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
         }
-        asking = ask(real, asked("How is the weather in Paris?"), tools=[tool], tool_choice="get_weather", max_tokens=80)
+        asking = ask(
+            real, asked("How is the weather in Paris?"), tools=[tool], tool_choice="get_weather", max_tokens=80
+        )
         [call] = asking.done["tool_calls"]
         assert call["name"] == "get_weather" and isinstance(json.loads(call["arguments"])["city"], str)
         assert asking.done["finish"] == "tool_calls"

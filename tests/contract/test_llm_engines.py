@@ -12,7 +12,20 @@ import pytest
 from services.llm.engine import ChatMessage, LLMEngine, PromptTooLong
 from solo.isolation.driving import Work
 from solo.isolation.engine import BadEngineInput
-from tests.contract.llm_cases import ADAPTERS, FRANCE, SEA, SMALL, SYSTEM, answer, ask, asked, begin, load_once, prefill, run
+from tests.contract.llm_cases import (
+    ADAPTERS,
+    FRANCE,
+    SEA,
+    SMALL,
+    SYSTEM,
+    answer,
+    ask,
+    asked,
+    begin,
+    load_once,
+    prefill,
+    run,
+)
 
 Make = Callable[..., LLMEngine]
 

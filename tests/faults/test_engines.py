@@ -29,8 +29,7 @@ LONG_QUESTION = "Tell me a long story about a small boat on a big sea."
 def _crashed(engine: str) -> Callable[[Fact], bool]:
     """The pool of the language models outlives its engines: it is degraded until the one that died is back."""
     state = "degraded" if engine == "llm" else "backoff"
-    expected = ("ServiceStateChanged", engine, state)
-    return lambda fact: bool((fact["kind"], fact.get("name"), fact.get("state")) == expected)
+    return lambda fact: fact["kind"] == "ServiceStateChanged" and fact["name"] == engine and fact["state"] == state
 
 
 def _hit(daemon: Daemon, engine: str, fault: signal.Signals, facts: Facts, row: Row) -> None:

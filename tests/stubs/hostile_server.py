@@ -80,7 +80,7 @@ class Hostile:
                 continue
             self.asked.append(asked)
             reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-            replying = asyncio.create_task(reply(asked, writer))  # type: ignore[arg-type]  # a coroutine, always
+            replying = asyncio.ensure_future(reply(asked, writer))
             leaving = asyncio.create_task(reader.read(1))
             try:
                 await asyncio.wait({replying, leaving}, return_when=asyncio.FIRST_COMPLETED)

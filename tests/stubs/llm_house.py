@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from services.api.house import House
 from services.api.http import application
 from services.api.recent import RecentTurns
-from services.api.routes import v1
 from services.messages.language import Complete, CompletionEnd, Embedded, EmbedTexts, Receipt, TextDelta
 from services.messages.models import ListModels, ModelFile
 from services.messages.pool import DescribePool, PoolState
@@ -70,16 +69,14 @@ class Models:
         return Embedded(vectors=tuple((0.6, -0.8) for _ in question.texts), tokens=7, model="tiny")
 
     async def describe(self, _: DescribePool) -> PoolState:
-        return _or_raise(self.pool)
+        if not isinstance(self.pool, PoolState):
+            raise self.pool or RuntimeError("not asked where there is none")
+        return self.pool
 
     async def list_files(self, _: ListModels) -> tuple[ModelFile, ...]:
-        return _or_raise(self.files)
-
-
-def _or_raise(value: Any) -> Any:
-    if isinstance(value, SoloError):
-        raise value
-    return value
+        if not isinstance(self.files, tuple):
+            raise self.files or RuntimeError("not asked where there is none")
+        return self.files
 
 
 def delta(text: str, **more: Any) -> TextDelta:
@@ -96,8 +93,6 @@ async def models(ctx: Context, **known: Any) -> AsyncIterator[tuple[FastAPI, Mod
     if played.files is not None:
         answers[ListModels] = played.list_files
     app = application(House(ctx, RecentTurns(), set()))
-    if not any(getattr(route, "path", "") == "/v1/embeddings" for route in app.routes):
-        app.include_router(v1.router)
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(ctx.answer(kind, answer)) for kind, answer in answers.items()]
         await asyncio.sleep(0)

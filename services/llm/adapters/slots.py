@@ -108,6 +108,4 @@ class Slots:
             self._host.put(tokens, self._memory.save(slot.number))
 
     def _elsewhere(self, slot: Slot) -> bool:
-        return any(
-            other is not slot and other.tokens[: len(slot.tokens)] == slot.tokens for other in self._slots
-        )
+        return any(other is not slot and other.tokens[: len(slot.tokens)] == slot.tokens for other in self._slots)

@@ -31,11 +31,16 @@ class Caller:
         self._incoming = [{"type": "http.request", "body": content, "more_body": cut}]
         self._cut = cut
         headers = [(b"host", b"127.0.0.1:8700"), (b"content-type", b"application/json")]
-        self._scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST"}
+        self._scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+        }
         self._scope |= {"path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
 
     async def call(self, app: FastAPI) -> None:
-        await app(self._scope, self._receive, self._send)  # type: ignore[arg-type]  # plain dicts are messages
+        await app(self._scope, self._receive, self._send)
 
     async def _receive(self) -> Any:
         if self._incoming:

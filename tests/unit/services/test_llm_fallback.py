@@ -17,7 +17,7 @@ from services.messages.language import TextDelta
 from services.messages.pool import QuestionAnswered
 from solo.bus import Bus, Overflow
 from solo.errors import SoloError
-from solo.isolation.engine import BadEngineInput, EngineDied, EngineError, ModelMissing
+from solo.isolation.engine import BadEngineInput, EngineDied, EngineError, InputQuarantined, ModelMissing
 from solo.supervision import State
 from tests.stubs.llm_pool import SAID, pooled
 from tests.stubs.runners import PlayedMaking, ask
@@ -49,6 +49,13 @@ class TestFallback:
                 with pytest.raises(BadEngineInput):
                     await pool.complete(role="logic")
             assert pool.model().asked == []
+            assert (await pool.loaded("thinker")).breaker == "closed"
+
+    async def test_what_one_engine_does_not_survive_another_may(self, bus: Bus, tmp_path: Path) -> None:
+        async with pooled(bus, tmp_path, bound={"logic": "thinker"}, listed=["thinker"]) as pool:
+            for _ in range(5):
+                pool.model("thinker").fails = [(0, InputQuarantined())]
+                assert (await pool.complete(role="logic")).end.model == "small"
             assert (await pool.loaded("thinker")).breaker == "closed"
 
     async def test_one_that_keeps_failing_is_left_alone_and_comes_back(self, bus: Bus, tmp_path: Path) -> None:

@@ -34,8 +34,7 @@ def _as_meta_does(reference: str, talk: list[dict[str, str]]) -> str:
     for message in talk:
         said = message["content"].strip()
         reference = reference.replace(message["content"], said) if said else reference
-    reference = re.sub(r"\[/INST\](.*?)</s><s>", r"[/INST] \1 </s>", reference, flags=re.DOTALL)
-    return reference
+    return re.sub(r"\[/INST\](.*?)</s><s>", r"[/INST] \1 </s>", reference, flags=re.DOTALL)
 
 
 def _expected(family: str, title: str, reference: str) -> str:
@@ -198,4 +197,3 @@ def test_the_family_is_told_by_template_name_or_architecture(
     architecture: str, name: str, chat_template: str | None, family: str
 ) -> None:
     assert family_of(architecture, name, chat_template) == family
-

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.llm.adapters.gguf import check_gguf
+from services.formats.gguf import check_gguf
 from solo.isolation.engine import ModelCorrupt, ModelMissing
 
 UINT32, STRING, ARRAY = 4, 8, 9

@@ -61,7 +61,9 @@ def test_a_loop_stops_when_its_budget_is_spent() -> None:
 
 def test_a_template_that_takes_too_long_once_is_not_tried_again() -> None:
     """It behaves when it is tried, with one message, and not with ten."""
-    waiting = "{% if messages|length > 5 %}{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
+    waiting = (
+        "{% if messages|length > 5 %}{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}"
+    )
     template = ChatTemplate(waiting + "{% endif %}" + SAYS, {}, family="zephyr")
     assert template.origin == "own"
     talk = [{"role": role, "content": "x"} for role in ["user", "assistant"] * 5] + [{"role": "user", "content": "y"}]

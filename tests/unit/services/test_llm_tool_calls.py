@@ -31,7 +31,7 @@ def native(call: str, result: str = "<{{ m.content }}>") -> str:
 AS_HERMES = native('<tool_call>\n{"name": "{{ c.name }}", "arguments": {{ c.arguments | tojson }}}\n</tool_call>')
 AS_TEXT = native('<tool_call>{"name": "{{ c.name }}", "arguments": {{ c.arguments + \'\' }}}</tool_call>')
 AS_LLAMA = native('{"name": "{{ c.name }}", "parameters": {{ c.arguments | tojson }}}', "{{ m.content | tojson }}")
-AS_MISTRAL = native('[TOOL_CALLS][{{ c | tojson }}]</s>', '[TOOL_RESULTS]{"content": {{ m.content | tojson }}}')
+AS_MISTRAL = native("[TOOL_CALLS][{{ c | tojson }}]</s>", '[TOOL_RESULTS]{"content": {{ m.content | tojson }}}')
 AS_MISTRAL_NEW = native("[TOOL_CALLS]{{ c.name }}[ARGS]{{ c.arguments | tojson }}</s>")
 AS_XML = native("<tool_call><function={{ c.name }}></function></tool_call>")
 
@@ -86,7 +86,8 @@ def test_a_template_that_knows_tools_shows_them_itself() -> None:
     shown, end = json.JSONDecoder().raw_decode(prompt)
     assert shown == {"type": "function", "function": TOOL}
     assert prompt[end:] == (
-        '[Be brief.][What time is it?]<tool_call>\n{"name": "get_time", "arguments": {"zone": "U\\"TC", "n": [1, true]}}\n'
+        '[Be brief.][What time is it?]<tool_call>\n'
+        '{"name": "get_time", "arguments": {"zone": "U\\"TC", "n": [1, true]}}\n'
         '</tool_call><It is "noon">[Thanks]'
     )
 
@@ -202,7 +203,7 @@ def test_text_is_given_out_at_once_where_it_can_be_no_call() -> None:
     reader = ToolReader(HERMES, NAMES)
     assert [reader.add(piece) for piece in ("One", " two", " <", "b>", " <tool")] == ["One", " two", "", " <b>", ""]
     bare = ToolReader(LLAMA, NAMES)
-    assert [bare.add(piece) for piece in ("{", '"na', 'me": "A', "da")] == ["", "", '{"name": "A', "da"] or True
+    assert [bare.add(piece) for piece in ("{", '"na', 'me": "a', "da")] == ["", "", "", '{"name": "ada']
     assert ToolReader(LLAMA, NAMES).add("Hello") == "Hello"
 
 
@@ -221,7 +222,7 @@ def test_no_answer_calls_without_end() -> None:
     assert len(reader.calls) == 64 and said.count("<tool_call>") == 36
 
 
-TEXTS = st.text("ab<>{}[]\"/_ :\n,", max_size=20)
+TEXTS = st.text('ab<>{}[]"/_ :\n,', max_size=20)
 
 
 @given(

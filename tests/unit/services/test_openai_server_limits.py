@@ -49,11 +49,11 @@ class TestDeadlines:
             await hostile.gone.wait()
 
     async def test_an_asker_who_takes_his_time_does_not_make_the_server_late(self) -> None:
-        reply = stream(said("Par"), said("is"), event(END), DONE)
-        async with server(reply, between_tokens_s=SOON) as (runner, _):
+        reply = stream(said("Par"), 1.2, said("is"), event(END), DONE)
+        async with server(reply, between_tokens_s=0.5) as (runner, _):
             async with runner.complete(Complete(messages=QUESTION)) as parts:
                 async for _part in parts:
-                    await asyncio.sleep(2 * SOON)
+                    await asyncio.sleep(1.0)
 
     async def test_nothing_behind_the_end(self) -> None:
         async with server(stream(said("Paris"), event(END), LONG)) as (runner, _):

@@ -23,6 +23,8 @@ ARRAY = frozenset({"items", "prefixItems", "additionalItems", "minItems", "maxIt
 STRING = frozenset({"minLength", "maxLength", "pattern", "format"})
 NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+MOST_OPTIONS = 64
+"""Ways to combine one of some schemas with one of others."""
 _GREATER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _LESSER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
@@ -63,7 +65,11 @@ def merged(one: Schema, other: Schema) -> Schema:
                 out[key][name] = merged(one["properties"][name], value[name])
         elif key == "required":
             out[key] = [*out[key], *(name for name in value if name not in out[key])]
-        elif key in ("items", "additionalProperties"):
+        elif key == "allOf":
+            out[key] = [*out[key], *value]
+        elif (
+            key in ("items", "additionalProperties") and not isinstance(value, list) and not isinstance(out[key], list)
+        ):
             out[key] = merged(out[key], value)
         elif key in _GREATER:
             out[key] = max(out[key], value)
@@ -73,7 +79,7 @@ def merged(one: Schema, other: Schema) -> Schema:
             out[key] = [item for item in out[key] if item in value]
         elif key == "const":
             return False
-        elif key in ("anyOf", "oneOf"):
+        elif key in ("anyOf", "oneOf") and len(out[key]) * len(value) <= MOST_OPTIONS:
             out[key] = [merged(first, second) for first in out[key] for second in value]
         else:
             raise Unmergeable(key)
@@ -132,8 +138,9 @@ def fits(value: Any, schema: Any, resolve: Resolve) -> bool:
         (listed := _listed(schema)) is not None and not any(_same(value, item) for item in listed)
     ):
         return False
-    for key, every in (("allOf", all), ("anyOf", any), ("oneOf", any)):
-        if key in schema and not every(fits(value, part, resolve) for part in schema[key]):
+    for key in schema.keys() & {"allOf", "anyOf", "oneOf"}:
+        fitting = sum(fits(value, part, resolve) for part in schema[key])
+        if not fitting or (key == "allOf" and fitting < len(schema[key])) or (key == "oneOf" and fitting > 1):
             return False
     if isinstance(value, dict):
         known = schema.get("properties", {})
@@ -144,8 +151,9 @@ def fits(value: Any, schema: Any, resolve: Resolve) -> bool:
             and all(fits(item, known.get(name, extra), resolve) for name, item in value.items())
         )
     if isinstance(value, list):
-        first = schema.get("prefixItems", ())
-        rest = schema.get("items", True)
+        first, rest = schema.get("prefixItems", ()), schema.get("items", True)
+        if isinstance(rest, list):
+            first, rest = rest, schema.get("additionalItems", True)
         return schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)) and all(
             fits(item, first[at] if at < len(first) else rest, resolve) for at, item in enumerate(value)
         )
@@ -162,13 +170,21 @@ def fits(value: Any, schema: Any, resolve: Resolve) -> bool:
 
 
 def _listed(schema: Mapping[str, Any]) -> list[Any] | None:
-    listed: list[Any] | None = [schema["const"]] if "const" in schema else schema.get("enum")
-    return listed
+    """The only values that fit, where a schema lists them."""
+    if "const" not in schema:
+        listed: list[Any] | None = schema.get("enum")
+        return listed
+    const = schema["const"]
+    return [const] if any(_same(const, item) for item in schema.get("enum", [const])) else []
 
 
 def _same(one: Any, other: Any) -> bool:
     """JSON's equality: 1 is 1.0, but true is not 1."""
-    return bool(one == other) and json.dumps(isinstance(one, bool)) == json.dumps(isinstance(other, bool))
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _is_of(value: Any, kind: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.llm.adapters.grammars.checking import SchemaTrouble
 from services.llm.adapters.grammars.rules import escaped
-from services.llm.adapters.grammars.values import LONGEST_KEY, MOST_BOUNDED, MOST_ITEMS, PLAIN, constant
+from services.llm.adapters.grammars.values import LONGEST_KEY, MOST_BOUNDED, MOST_ITEMS, PLAIN, as_json, literal
 
 Value = Callable[[Any, str], str]
 """The name of the rule of a schema, for a property of that name."""
@@ -37,7 +37,7 @@ def members(said: dict[str, Any], where: str, value: Value, rule: Rule) -> str:
         none_yet, more = rule('""'), "ws"
     # Each property has two rules: when it would be the first, and when others have come before it.
     for name in reversed(kept):
-        pair = f'{constant(name)} ":" ws {value(declared[name], name)}'
+        pair = f'{literal(as_json(name))} ":" ws {value(declared[name], name)}'
         following = rule(f"{pair} {more}")
         if name in needed:
             none_yet, more = following, rule(f'"," ws {following}')

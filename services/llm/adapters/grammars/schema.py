@@ -35,8 +35,9 @@ from services.llm.adapters.grammars.values import (
     MOST_ITEMS,
     RULES,
     array,
-    constant,
+    as_json,
     free_rules,
+    one_of,
     string,
 )
 
@@ -144,7 +145,7 @@ class _Maker:
         if "enum" in said or "const" in said:
             values = [said["const"]] if "const" in said else said["enum"]
             fitting = [value for value in values if fits(value, said, lambda part: self._resolved(part, place))]
-            return " | ".join(map(constant, fitting)) or NEVER
+            return one_of([as_json(value) for value in fitting], self._rule) if fitting else NEVER
         kinds = types_of(said)
         return "value" if not said else " | ".join(self._of_type(kind, said, place) for kind in kinds)
 

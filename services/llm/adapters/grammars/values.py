@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable, Collection
 from typing import Any
 
 from services.llm.adapters.grammars.numbers import NUMBER
@@ -56,14 +58,32 @@ def literal(text: str) -> str:
     return '"' + "".join(escaped(ord(character)) for character in text) + '"'
 
 
-def constant(value: Any) -> str:
-    """Exactly this value, as JSON."""
+def as_json(value: Any) -> str:
+    """As a model would write it; escaped where it has characters that are none."""
     said = json.dumps(value, ensure_ascii=False)
     try:
         said.encode()
     except UnicodeEncodeError:
         said = json.dumps(value)
-    return literal(said)
+    return said
+
+
+def one_of(texts: Collection[str], rule: Callable[[str], str]) -> str:
+    """One of these texts. What they begin with is shared, since llama.cpp tries every alternative with every token.
+
+    `rule`: the name of a rule with some text.
+    """
+    texts = sorted(set(texts))
+    first, last = texts[0], texts[-1]
+    shared = first[
+        : next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    ]
+    if len(texts) == 1:
+        return literal(shared)
+    groups = itertools.groupby((text[len(shared) :] for text in texts), key=lambda text: text[:1])
+    ways = [one_of(list(group), rule) for _, group in groups]
+    name = rule(" | ".join(ways))
+    return f"{literal(shared)} {name}" if shared else name
 
 
 def string(least: int, most: int) -> str:
