@@ -102,10 +102,11 @@ class LLMService:
 
     async def _answer(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(ctx.answer(Complete, self._complete, limit=MOST_QUESTIONS))
-            tasks.create_task(ctx.answer(Prefill, self._prefill))
-            tasks.create_task(ctx.answer(CountTokens, self._count, limit=MOST_QUESTIONS))
-            tasks.create_task(ctx.answer(EmbedTexts, self._embed, limit=MOST_QUESTIONS))
+            # A model that is away comes back while the service stays.
+            tasks.create_task(ctx.answer(Complete, self._complete, limit=MOST_QUESTIONS, restarts=False))
+            tasks.create_task(ctx.answer(Prefill, self._prefill, restarts=False))
+            tasks.create_task(ctx.answer(CountTokens, self._count, limit=MOST_QUESTIONS, restarts=False))
+            tasks.create_task(ctx.answer(EmbedTexts, self._embed, limit=MOST_QUESTIONS, restarts=False))
             tasks.create_task(ctx.answer(DescribePool, self._describe))
             tasks.create_task(ctx.answer(LoadModel, self._load))
             tasks.create_task(ctx.answer(UnloadModel, self._unload))

@@ -114,12 +114,13 @@ class Bus:
         owner: str,
         tasks: asyncio.TaskGroup,
         limit: int,
+        restarts: bool = True,
     ) -> Iterator[Handler]:
         """Answer a kind of question until the block is left. Exactly one handler per kind."""
         present = self._handlers.get(kind)
         if present is not None:
             raise DuplicateHandler(f"{kind.__name__} is already answered by {present.owner}, so {owner} cannot")
-        handler = Handler(owner, kind, answer, tasks, limit)
+        handler = Handler(owner, kind, answer, tasks, limit, restarts)
         self._handlers[kind] = handler
         self._down.pop(kind, None)
         self._expected.setdefault(kind, asyncio.Event()).set()

@@ -27,8 +27,16 @@ class Handler:
     """One service's answer to one kind of question. Its work runs in the service's own task group."""
 
     def __init__(
-        self, owner: str, kind: type[Message], answer: Answer | StreamAnswer, tasks: asyncio.TaskGroup, limit: int
+        self,
+        owner: str,
+        kind: type[Message],
+        answer: Answer | StreamAnswer,
+        tasks: asyncio.TaskGroup,
+        limit: int,
+        restarts: bool = True,
     ) -> None:
+        """`restarts`: an error that may pass means that the service is about to start anew. One that mends itself
+        while it serves says False."""
         self.owner = owner
         self.kind = kind
         self.limit = limit
@@ -37,6 +45,7 @@ class Handler:
         """It has just failed with an error that a restart cures, so it is probably about to be withdrawn."""
         self._answer = answer
         self._tasks = tasks
+        self._restarts = restarts
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -86,7 +95,7 @@ class Handler:
         try:
             answer = await self._answer(question)  # type: ignore[misc]
         except SoloError as error:
-            self.suspect |= error.retryable
+            self.suspect |= self._restarts and error.retryable
             _settle(reply, error)
         except asyncio.CancelledError:
             _settle(reply, self._stopped())
@@ -104,7 +113,7 @@ class Handler:
                 async for item in answers:  # type: ignore[union-attr]
                     await stream.put(item)
         except SoloError as error:
-            self.suspect |= error.retryable
+            self.suspect |= self._restarts and error.retryable
             stream.end(error)
         except asyncio.CancelledError:
             stream.end(self._stopped())

@@ -89,18 +89,29 @@ class Context:
         return self._bus.stream(question, within=within, ahead=ahead)
 
     @overload
-    async def answer(self, kind: type[Q], handler: Callable[[Q], Awaitable[Any]], *, limit: int = ...) -> None: ...
+    async def answer(
+        self, kind: type[Q], handler: Callable[[Q], Awaitable[Any]], *, limit: int = ..., restarts: bool = ...
+    ) -> None: ...
     @overload
     async def answer(
-        self, kind: type[S], handler: Callable[[S], AsyncGenerator[Any, None]], *, limit: int = ...
+        self,
+        kind: type[S],
+        handler: Callable[[S], AsyncGenerator[Any, None]],
+        *,
+        limit: int = ...,
+        restarts: bool = ...,
     ) -> None: ...
-    async def answer(self, kind: Any, handler: Any, *, limit: int = DEFAULT_IN_FLIGHT) -> None:
+    async def answer(self, kind: Any, handler: Any, *, limit: int = DEFAULT_IN_FLIGHT, restarts: bool = True) -> None:
         """Answer questions of this kind until asked to stop, then finish those under way and return.
 
         A SoloError raised by the handler is its answer. Anything else answers HandlerCrashed and crashes the service.
+        `restarts`: one that may pass means that the service is about to start anew, so the next asker waits a moment
+        for that; a service that mends itself while it serves says False.
         """
         async with asyncio.TaskGroup() as tasks:
-            with self._bus.serve(kind, handler, owner=self.name, tasks=tasks, limit=limit) as serving:
+            with self._bus.serve(
+                kind, handler, owner=self.name, tasks=tasks, limit=limit, restarts=restarts
+            ) as serving:
                 await self.stopping.wait()
                 self._bus.withdraw(serving)
                 await serving.drained()

@@ -30,7 +30,8 @@ TABLE: dict[tuple[str, str, str], Row] = defaultdict(Row)
 
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with daemon(tmp_path_factory.mktemp("victim")) as running:
+    # Without the cache of answers: a question asked again must need its engine.
+    with daemon(tmp_path_factory.mktemp("victim"), LLM__CACHE="false") as running:
         pid = running.pid
         yield running
         assert running.process.poll() is None, "the daemon died"

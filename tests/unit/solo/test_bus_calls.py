@@ -67,10 +67,16 @@ class TryAgain(SoloError):
 
 @asynccontextmanager
 async def serving(
-    bus: Bus, kind: type[Any], answer: Callable[[Any], Any], *, limit: int = 64, owner: str = "server"
+    bus: Bus,
+    kind: type[Any],
+    answer: Callable[[Any], Any],
+    *,
+    limit: int = 64,
+    owner: str = "server",
+    restarts: bool = True,
 ) -> AsyncIterator[Handler]:
     async with asyncio.TaskGroup() as tasks:
-        with bus.serve(kind, answer, owner=owner, tasks=tasks, limit=limit) as handler:
+        with bus.serve(kind, answer, owner=owner, tasks=tasks, limit=limit, restarts=restarts) as handler:
             yield handler
 
 
@@ -354,6 +360,19 @@ class TestCrash:
             with pytest.raises(error):
                 await bus.request(kind(number=4), within=10)
         assert asked == 1
+
+    @pytest.mark.parametrize("restarts", [True, False])
+    async def test_the_next_asker_waits_for_a_restart_only_where_one_may_come(self, bus: Bus, restarts: bool) -> None:
+        async def fail(_: Any) -> int:
+            raise TryAgain
+
+        async with serving(bus, Double, fail, restarts=restarts):
+            with pytest.raises(TryAgain):
+                await bus.request(Double(number=4), within=10)
+            began = now()
+            with pytest.raises(TryAgain):
+                await bus.request(Double(number=4), within=10)
+        assert (now() > began) == restarts
 
     async def test_nobody_listens_to_a_crash_after_the_deadline(self, bus: Bus) -> None:
         """The service crashes all the same, and no "exception was never retrieved" is left behind."""

@@ -111,7 +111,7 @@ def apart(one: Any, other: Any, resolve: Resolve, depth: int = 4) -> bool:
         return True
     if not isinstance(one, dict) or not isinstance(other, dict) or not depth:
         return False
-    mine, theirs = _listed(one), _listed(other)
+    mine, theirs = listed_values(one), listed_values(other)
     if mine is not None and theirs is not None:
         return not any(_same(first, second) for first in mine for second in theirs)
     if not _common_types(types_of(one), types_of(other)):
@@ -135,7 +135,7 @@ def fits(value: Any, schema: Any, resolve: Resolve) -> bool:
     if isinstance(schema, bool):
         return schema
     if ("type" in schema and not any(_is_of(value, kind) for kind in types_of(schema))) or (
-        (listed := _listed(schema)) is not None and not any(_same(value, item) for item in listed)
+        (listed := listed_values(schema)) is not None and not any(_same(value, item) for item in listed)
     ):
         return False
     for key in schema.keys() & {"allOf", "anyOf", "oneOf"}:
@@ -169,7 +169,7 @@ def fits(value: Any, schema: Any, resolve: Resolve) -> bool:
     return True
 
 
-def _listed(schema: Mapping[str, Any]) -> list[Any] | None:
+def listed_values(schema: Mapping[str, Any]) -> list[Any] | None:
     """The only values that fit, where a schema lists them."""
     if "const" not in schema:
         listed: list[Any] | None = schema.get("enum")

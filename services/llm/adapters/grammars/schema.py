@@ -21,6 +21,7 @@ from services.llm.adapters.grammars.merging import (
     Unmergeable,
     apart,
     fits,
+    listed_values,
     merged,
     types_of,
 )
@@ -142,10 +143,12 @@ class _Maker:
         for key in ("anyOf", "oneOf"):
             if key in said:
                 return self._one_of(said, key, place)
-        if "enum" in said or "const" in said:
-            values = [said["const"]] if "const" in said else said["enum"]
-            fitting = [value for value in values if fits(value, said, lambda part: self._resolved(part, place))]
-            return one_of([as_json(value) for value in fitting], self._rule) if fitting else NEVER
+        if (values := listed_values(said)) is not None:
+            rest = {key: value for key, value in said.items() if key not in ("enum", "const")}
+            fitting = [
+                as_json(value) for value in values if fits(value, rest, lambda part: self._resolved(part, place))
+            ]
+            return one_of(fitting, self._rule) if fitting else NEVER
         kinds = types_of(said)
         return "value" if not said else " | ".join(self._of_type(kind, said, place) for kind in kinds)
 
