@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -219,7 +220,8 @@ class Pool:
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         assert self._group is not None, "the pool does not run"
-        task = self._group.create_task(work, name=name)
+        # Its own: a load goes on although the time of whoever began it is over.
+        task = self._group.create_task(work, name=name, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -6,11 +6,13 @@ import importlib
 import json
 import re
 import sys
+import time
 from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
 import typer
+from rich.progress import Progress
 from rich.text import Text
 
 from solo.cli.client import Client, NoDaemon
@@ -24,6 +26,7 @@ from solo.settings import MachineSettings, load
 OFFLINE = "services.models.offline:listed"
 """What reads the headers where no daemon answers."""
 _LIST_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.2
 _CHECK_WITHIN_S = 3600.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _PURPOSES = ("chat", "code", "embedding", "any")
@@ -109,9 +112,22 @@ def use(name: str, role: str, *, reset: bool, as_json: bool) -> Exit:
     return print_json(bound) if as_json else say(f"{role} is played by {bound.get('model') or 'nobody'} now")
 
 
-def load_model(name: str, pin: bool | None, *, as_json: bool) -> Exit:
-    loaded = client().post("/api/llm/models/load", {"name": name, "pin": pin}, within=_LIST_WITHIN_S)
-    return print_json(loaded) if as_json else say(pool_line(loaded))
+def load_model(name: str, pin: bool | None, *, wait: bool, as_json: bool) -> Exit:
+    """Its load is the daemon's job; this only looks on, so that Ctrl+C ends nothing but the looking."""
+    asking = client()
+    loaded = asking.post("/api/llm/models/load", {"name": name, "pin": pin}, within=_LIST_WITHIN_S)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(f"loading {loaded['name']}", total=1.0)
+        while wait and loaded["state"] not in {"ready", "remote", "failed"}:
+            time.sleep(_LOOK_EVERY_S)
+            models = asking.get("/api/llm/health", within=_LIST_WITHIN_S)["models"]
+            loaded = next((model for model in models if model["name"] == loaded["name"]), loaded)
+            bar.update(task, completed=loaded["progress"] or 0.0)
+    if as_json:
+        print_json(loaded)
+    else:
+        say(pool_line(loaded))
+    return Exit.FAILED if loaded["state"] == "failed" else Exit.OK
 
 
 def unload(name: str, *, as_json: bool) -> Exit:

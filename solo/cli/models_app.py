@@ -88,12 +88,13 @@ def use(
 def load(
     name: Name,
     pin: Annotated[bool | None, typer.Option("--pin/--unpin", help="Never give its memory to another one.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is loaded.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Load a model into memory now; it goes on in the background."""
+    """Load a model into memory now."""
     from solo.cli import models as command
 
-    raise typer.Exit(command.load_model(name, pin, as_json=as_json))
+    raise typer.Exit(command.load_model(name, pin, wait=wait, as_json=as_json))
 
 
 @models.command()

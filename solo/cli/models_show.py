@@ -16,23 +16,22 @@ _VERDICTS = {"usable": "green", "unchecked": "dim", "refused": "red"}
 
 def models_table(models: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", overflow="fold", min_width=20)
-    table.add_column("family")
-    table.add_column("parameters", justify="right")
-    table.add_column("quant")
+    # What fits 80 columns; `info` has the rest.
+    table.add_column("model", overflow="fold", min_width=16)
     table.add_column("size", justify="right")
+    table.add_column("params", justify="right")
+    table.add_column("quant")
     table.add_column("context", justify="right")
     table.add_column("state")
-    table.add_column("roles, or why not", overflow="fold")
+    table.add_column("roles, or why not", overflow="fold", min_width=17)
     for model in models:
         refused = model["verdict"] == "refused"
         state = "loaded" if model["loaded"] else model["verdict"]
         table.add_row(
             Text(model["name"]),
-            Text(model["family"] or model["architecture"]),
+            bytes_(model["size_bytes"]),
             parameters(model["parameters"]),
             model["quantisation"],
-            bytes_(model["size_bytes"]),
             "" if model["context"] is None else str(model["context"]),
             Text(state, style="bold green" if model["loaded"] else _VERDICTS.get(state, "")),
             Text(model["reason"] if refused else ", ".join(model["roles"])),

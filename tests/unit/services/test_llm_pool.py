@@ -169,6 +169,16 @@ class TestOrders:
             await asyncio.sleep(61)
             assert (await pool.loaded("other")).state == "unloaded"
 
+    async def test_a_load_is_not_bound_to_the_time_of_whoever_asked_for_it_first(
+        self, bus: Bus, tmp_path: Path
+    ) -> None:
+        async with pooled(bus, tmp_path, listed=["other"]) as pool:
+            for _ in range(2):
+                await bus.request(LoadModel(name="other"), within=1)
+                await asyncio.sleep(10)
+                assert (await pool.loaded("other")).state == "ready"
+                await bus.request(UnloadModel(name="other"), within=30)
+
     async def test_unload(self, bus: Bus, tmp_path: Path) -> None:
         async with pooled(bus, tmp_path, listed=["other"]) as pool:
             await bus.request(LoadModel(name="other", pin=True), within=1)
