@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.llm.adapters import fake
 from services.llm.adapters.fake import FakeLLM
 from solo.parts import Tree
 
 WORD_S = 0.02
 """Seconds a word takes the paced engine: 50 tokens/s for each stream, a usual pace."""
 _WORDS = 400
+_NAP_S = 0.0005
+"""Between two looks at who has come: a question is taken on at once, so that its first word is late by nothing."""
 _ANSWER = " ".join(["word"] * _WORDS)
 
 
@@ -18,6 +21,7 @@ class Paced(FakeLLM):
     """Says words at a usual pace to everybody at the same time, as many as are asked for."""
 
     def __init__(self, **options: Any) -> None:
+        fake.NAP_S = _NAP_S
         super().__init__(**{**options, "answer": _ANSWER, "delay_s": WORD_S, "slots": 64, "context": 8192})
 
 

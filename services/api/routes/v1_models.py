@@ -49,7 +49,7 @@ async def _listed(house: House) -> dict[str, dict[str, Any]]:
             raise failed from error
     listed: dict[str, dict[str, Any]] = {}
     if pool is not None:
-        bound = {role.role: role.answering or role.model for role in pool.roles if role.model}
+        bound: dict[str, str] = {role.role: role.answering or role.model for role in pool.roles if role.model}
         for role, played_by in {"solo": bound.get("dialog", ""), **bound}.items():
             listed[role] = _entry(role, 0, {"role": "dialog" if role == "solo" else role, "model": played_by})
     for file in files or ():

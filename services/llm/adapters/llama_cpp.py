@@ -92,6 +92,8 @@ class LlamaCpp:
         self._template = ChatTemplate(
             runtime.chat_template(), runtime.vocabulary.bos_and_eos(), family=_family(runtime)
         )
+        self._marks = self._template.marks()
+        runtime.vocabulary.say(self._template.calls.opening)
         self._prompts = Prompts(self._template, runtime.vocabulary, runtime.context)
         slots = Slots(sequences, runtime, HostCache(self._host_cache_mb * 1024**2))
         self._drafter = self._make_drafter(runtime, sequences)
@@ -147,7 +149,7 @@ class LlamaCpp:
     def _complete(self, work: Work, asked: Asked) -> None:
         runtime = self._runtime
         assert runtime is not None
-        form = constraint(asked.form, asked.tools, asked.tool_choice)
+        form = constraint(asked.form, asked.tools, asked.tool_choice, self._template.calls)
         prompt = self._prompts.complete(asked)
         done: Completed = {
             "finish": "cancelled",
@@ -179,7 +181,7 @@ class LlamaCpp:
             lane=asked.lane,
             max_tokens=asked.max_tokens,
             logprobs=asked.logprobs,
-            reply=Reply(asked.stop, prompt.skip, self._template.marks(), tools, form),
+            reply=Reply(asked.stop, prompt.skip, self._marks, tools, form, thinking=self._template.thinks),
             sampler=sampler,
             done=done,
         )

@@ -20,9 +20,11 @@ class Reply:
         marks: Sequence[str],
         tools: ToolReader | None,
         constraint: Constraint | None,
+        thinking: bool = False,
     ) -> None:
-        """`skip`: what was said already; `marks`: texts with which the model would begin somebody else's turn."""
-        self._text = AnswerText(stop, skip=skip, marks=() if constraint is not None else marks)
+        """`skip`: what was said already; `marks`: texts with which the model would begin somebody else's turn;
+        `thinking`: the answer begins within a block of thoughts."""
+        self._text = AnswerText(stop, skip=skip, marks=() if constraint is not None else marks, thinking=thinking)
         self._tools = tools
         self._constraint = constraint
         self._said: list[str] = []
@@ -39,12 +41,11 @@ class Reply:
     def add(self, data: bytes) -> str:
         return self._visible(self._text.add(data))
 
-    def rest(self, *, cut_short: bool) -> str:
-        """What was held back. JSON that the token limit has cut is closed, so that it parses."""
+    def rest(self) -> str:
+        """What was held back. JSON that was cut, by the token limit or a stop string, is closed, so that it parses."""
         said = self._visible(self._text.rest())
-        if cut_short and self._constraint is not None:
-            end = self._constraint.close("".join(self._said))
-            said += self._visible(end or "")
+        if self._constraint is not None:
+            said += self._visible(self._constraint.close("".join(self._said)) or "")
         if self._tools is not None:
             said += self._tools.rest()
         return said

@@ -87,8 +87,7 @@ class Stream:
         assert self.done is not None and self.reply is not None
         self.spent()
         if finish != "cancelled":
-            rest = self.reply.rest(cut_short=finish == "length")
-            self.say(rest)
+            self.say(self.reply.rest())
             self.done["tool_calls"] = self.reply.calls
             if self.reply.calls:
                 finish = "tool_calls"

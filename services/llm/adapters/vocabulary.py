@@ -21,6 +21,7 @@ class Vocabulary:
         """Beginning of text; negative when the model has none."""
         self._add_bos = bool(lib.llama_vocab_get_add_bos(self.native)) and self.bos >= 0
         self._specials, self._strips = self._special_tokens()
+        self._said: dict[int, bytes] = {}
         longest_first = sorted(self._specials, key=len, reverse=True)
         self._length = functools.lru_cache(maxsize=256)(lambda text: len(self.tokenise(text)))
         self._special_text = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
@@ -98,8 +99,15 @@ class Vocabulary:
             del tokens[0]
         return tokens
 
+    def say(self, text: str) -> None:
+        """A special token that belongs to an answer, such as the one with which a model begins to call a tool."""
+        if (token := self._specials.get(text)) is not None:
+            self._said[token] = text.encode()
+
     def text_of(self, token: int) -> bytes:
         """The token's bytes: perhaps part of a character; empty for special tokens."""
+        if token in self._said:
+            return self._said[token]
         buffer = ctypes.create_string_buffer(64)
         length = self._lib.llama_token_to_piece(self.native, token, buffer, 64, 0, False)
         if length < 0:
@@ -119,4 +127,5 @@ class Vocabulary:
     def is_end(self, token: int) -> bool:
         """The answer ends here: the model said so, or it began to write the template's own marks."""
         lib = self._lib
-        return bool(lib.llama_vocab_is_eog(self.native, token) or lib.llama_vocab_is_control(self.native, token))
+        special = lib.llama_vocab_is_eog(self.native, token) or lib.llama_vocab_is_control(self.native, token)
+        return bool(special) and token not in self._said

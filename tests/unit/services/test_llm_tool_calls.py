@@ -86,7 +86,7 @@ def test_a_template_that_knows_tools_shows_them_itself() -> None:
     shown, end = json.JSONDecoder().raw_decode(prompt)
     assert shown == {"type": "function", "function": TOOL}
     assert prompt[end:] == (
-        '[Be brief.][What time is it?]<tool_call>\n'
+        "[Be brief.][What time is it?]<tool_call>\n"
         '{"name": "get_time", "arguments": {"zone": "U\\"TC", "n": [1, true]}}\n'
         '</tool_call><It is "noon">[Thanks]'
     )

@@ -82,6 +82,37 @@ def target(root: Any, where: str, ref: str) -> Any:
     return found
 
 
+def back_references(schema: Any) -> set[tuple[str, str]]:
+    """References, from the one they are found under, that lead back to something they are part of."""
+    leads: dict[str, list[str]] = {}
+    waiting = ["#"]
+    while waiting:
+        ref = waiting.pop()
+        if ref in leads:
+            continue
+        within = schema if ref == "#" else target(schema, ref, ref)
+        if ref == "#" and isinstance(within, dict):
+            within = {key: value for key, value in within.items() if key not in ("$defs", "definitions")}
+        found = [part["$ref"] for _, part in parts(within) if isinstance(part, dict) and "$ref" in part]
+        leads[ref] = list(dict.fromkeys(found))
+        waiting += leads[ref]
+    back: set[tuple[str, str]] = set()
+    state: dict[str, int] = {"#": 1}
+    path = [("#", iter(leads["#"]))]
+    while path:
+        ref, rest = path[-1]
+        following = next(rest, None)
+        if following is None:
+            state[ref] = 2
+            path.pop()
+        elif state.get(following) == 1:
+            back.add((ref, following))
+        elif following not in state:
+            state[following] = 1
+            path.append((following, iter(leads[following])))
+    return back
+
+
 def _check_depth(schema: Any) -> None:
     level = [schema]
     for _ in range(DEEPEST + 1):

@@ -114,7 +114,9 @@ def apart(one: Any, other: Any, resolve: Resolve, depth: int = 4) -> bool:
     mine, theirs = listed_values(one), listed_values(other)
     if mine is not None and theirs is not None:
         return not any(_same(first, second) for first in mine for second in theirs)
-    if not _common_types(types_of(one), types_of(other)):
+    # A schema without a type takes values of the others, too, although none are made of it.
+    allowed = [types_of(schema) if "type" in schema else TYPES for schema in (one, other)]
+    if not _common_types(types_of(one), allowed[1]) and not _common_types(types_of(other), allowed[0]):
         return True
     if types_of(one) != ("object",) or types_of(other) != ("object",):
         return False

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from services.llm.adapters.grammars.checking import SchemaTrouble, check, parts, target
+from services.llm.adapters.grammars.checking import SchemaTrouble, back_references, check, target
 from services.llm.adapters.grammars.gbnf import GrammarTrouble, read
 from services.llm.adapters.grammars.merging import (
     ANNOTATIONS,
@@ -97,7 +97,7 @@ class _Maker:
         """Names of rules by their text."""
         self._followed: dict[tuple[str, int], str] = {}
         self._waiting: list[tuple[str, Any, Place]] = []
-        self._back = _back_references(schema)
+        self._back = back_references(schema)
 
     def make(self) -> None:
         root = {"type": "object"} if not self._root.keys() - ANNOTATIONS else self._root
@@ -226,14 +226,14 @@ class _Maker:
 
     def _number(self, kind: str, said: dict[str, Any], place: Place) -> str:
         step = said.get("multipleOf")
-        if step is not None and not (step == 1 or (kind == "integer" and isinstance(step, float) and step == 1.0)):
+        if step not in (None, 1):
             raise SchemaTrouble(place.where, "multipleOf cannot be kept, except 1")
         exact = {key: Decimal(repr(said[key])) for key in said.keys() & NUMBER}
         low = max((exact[key] for key in ("minimum", "exclusiveMinimum") if key in exact), default=None)
         high = min((exact[key] for key in ("maximum", "exclusiveMaximum") if key in exact), default=None)
-        bounds = Bounds(low, exact.get("exclusiveMinimum") == low, high, exact.get("exclusiveMaximum") == high)
-        bounds = bounds._replace(low_open=bounds.low_open and low is not None)
-        bounds = bounds._replace(high_open=bounds.high_open and high is not None)
+        low_open = low is not None and exact.get("exclusiveMinimum") == low
+        high_open = high is not None and exact.get("exclusiveMaximum") == high
+        bounds = Bounds(low, low_open, high, high_open)
         return (integers(bounds) if kind == "integer" or step else numbers(bounds)) or NEVER
 
     def _follow(self, ref: str, place: Place) -> str:
@@ -268,34 +268,3 @@ class _Maker:
         if self._merged > MOST_MERGED:
             raise SchemaTrouble(place.where, "it puts together too many schemas, perhaps without end")
         return merged(one, other)
-
-
-def _back_references(schema: Any) -> set[tuple[str, str]]:
-    """References, from the one they are found under, that lead back to something they are part of."""
-    leads: dict[str, list[str]] = {}
-    waiting = ["#"]
-    while waiting:
-        ref = waiting.pop()
-        if ref in leads:
-            continue
-        within = schema if ref == "#" else target(schema, ref, ref)
-        if ref == "#" and isinstance(within, dict):
-            within = {key: value for key, value in within.items() if key not in ("$defs", "definitions")}
-        found = [part["$ref"] for _, part in parts(within) if isinstance(part, dict) and "$ref" in part]
-        leads[ref] = list(dict.fromkeys(found))
-        waiting += leads[ref]
-    back: set[tuple[str, str]] = set()
-    state: dict[str, int] = {"#": 1}
-    path = [("#", iter(leads["#"]))]
-    while path:
-        ref, rest = path[-1]
-        following = next(rest, None)
-        if following is None:
-            state[ref] = 2
-            path.pop()
-        elif state.get(following) == 1:
-            back.add((ref, following))
-        elif following not in state:
-            state[following] = 1
-            path.append((following, iter(leads[following])))
-    return back
