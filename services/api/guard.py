@@ -9,13 +9,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from services.api.front import HEALTHZ, READYZ
+from services.api.openai import envelope as openai
 from solo.errors import SoloError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY_BYTES = 1024 * 1024
-LARGER_BODIES = {("PUT", "/api/memory/documents"): 32 * 1024 * 1024}
+LARGER_BODIES = {
+    ("PUT", "/api/memory/documents"): 32 * 1024 * 1024,
+    ("POST", "/v1/chat/completions"): 32 * 1024 * 1024,  # pictures come inside, as data: URLs
+}
 """Method and path of what takes more than `MOST_BODY_BYTES`, and how much."""
 PUBLIC = frozenset({HEALTHZ, READYZ})
 """Paths that need no key. Everything else does, whether or not it exists."""
@@ -63,7 +67,7 @@ class Guard:
         if error is None:
             await self._app(scope, _limited(receive, _most(scope)) if scope["type"] == "http" else receive, send)
         elif scope["type"] == "http":
-            await _refuse(send, error, status)
+            await _refuse(send, error, status, scope["path"])
         else:
             await send({"type": "websocket.close", "code": 1008, "reason": error.code})
 
@@ -118,8 +122,9 @@ def _limited(receive: Receive, most: int) -> Receive:
     return counted
 
 
-async def _refuse(send: Send, error: SoloError, status: HTTPStatus) -> None:
-    body = json.dumps(envelope(error)).encode()
+async def _refuse(send: Send, error: SoloError, status: HTTPStatus, path: str) -> None:
+    said = openai.envelope(error, int(status)) if path.startswith("/v1/") else envelope(error)
+    body = json.dumps(said).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status is HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))

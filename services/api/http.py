@@ -15,6 +15,10 @@ from solo.errors import SoloError
 
 STATUS = {
     "api.bad_request": 422,
+    "api.invalid_parameter": 400,
+    "api.no_such_model": 404,
+    "api.no_such_route": 404,
+    "api.not_supported": 501,
     "api.too_large": 413,
     "audio.source_taken": 409,
     "audio.source_unknown": 404,
@@ -102,7 +106,8 @@ def application(house: House) -> FastAPI:
         redoc_url=None,
     )
     app.state.house = house
-    for routes in (health, turns, chats, memory, metrics, llm, cache, models, v1, events, voice):
+    # Routes are tried one by one: first those that are asked most.
+    for routes in (v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice):
         app.include_router(routes.router)
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _invalid)

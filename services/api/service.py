@@ -55,6 +55,7 @@ class APIService:
             log_level="warning",
             http="httptools",
             access_log=False,
+            proxy_headers=False,
             lifespan="off",
             ws="websockets-sansio",
             ws_max_size=1024 * 1024,

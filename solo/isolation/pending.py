@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from typing import Any, ClassVar
 
+from solo.bus import DeadlineExceeded
+from solo.bus.wait import Wait
 from solo.errors import SoloError
 from solo.isolation.frames import Frame
 
@@ -16,7 +18,8 @@ CREDIT = 32
 class Pending:
     END: ClassVar[object] = object()
 
-    def __init__(self, id: int, key: str, within: float, credit: int) -> None:
+    def __init__(self, id: int, key: str, within: float, credit: int, late: str) -> None:
+        """`late`: what to say of an engine that does not answer within `within` seconds."""
         self.id = id
         self.key = key
         self.within = within
@@ -25,7 +28,8 @@ class Pending:
         self._items: deque[Any] = deque()
         self._value: Any = None
         self._error: SoloError | None = None
-        self._changed = asyncio.Event()
+        self._changed = Wait()
+        self._late = f"{late} within {within:.1f} s"
         self._taken = 0
 
     def take(self, frame: Frame) -> None:
@@ -37,22 +41,27 @@ class Pending:
         else:
             self._error = SoloError.from_wire(frame)
             self.ended = True
-        self._changed.set()
+        self._changed.wake()
 
     def fail(self, error: SoloError) -> None:
         self._error = error
         self.ended = True
-        self._changed.set()
+        self._changed.wake()
 
     async def result(self) -> Any:
-        await self._until_changed(lambda: self.ended)
+        """The answer, or the end of a stream. Raises its error, or `DeadlineExceeded`."""
+        due = asyncio.get_running_loop().time() + self.within
+        while not self.ended:
+            await self._change(due)
         if self._error is not None:
             raise self._error
         return self._value
 
     async def next(self) -> Any:
-        """The next item, or `END`. Items that came before an error are handed out before it is raised."""
-        await self._until_changed(lambda: bool(self._items) or self.ended)
+        """The next item, or `END`. Items that came before an error are handed out before it is raised.
+        Raises `DeadlineExceeded`."""
+        if not self._items and not self.ended:
+            await self._change(asyncio.get_running_loop().time() + self.within)
         if self._items:
             return self._items.popleft()
         if self._error is not None:
@@ -67,7 +76,12 @@ class Pending:
         lot, self._taken = self._taken, 0
         return lot
 
-    async def _until_changed(self, condition: Any) -> None:
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
+    def close(self) -> None:
+        """Nobody waits for it any more."""
+        self._changed.close()
+
+    async def _change(self, due: float) -> None:
+        try:
+            await self._changed.until(due)
+        except TimeoutError as error:
+            raise DeadlineExceeded(self._late) from error

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from solo.bus import DeadlineExceeded, remaining
+from solo.bus import remaining
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied, EngineHung, EngineNotStarted
 from solo.isolation.frames import BadFrame, Frame, pack, receive
@@ -51,9 +51,14 @@ class EngineProcess:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
+    @property
+    def name(self) -> str:
+        """What it calls itself; before it has loaded, its adapter's name."""
+        return str(self.info.get("engine", self.spec.adapter.rpartition(":")[2]))
+
     def state(self) -> EngineState:
         return EngineState(
-            engine=str(self.info.get("engine", self.spec.adapter.rpartition(":")[2])),
+            engine=self.name,
             model=str(self.info.get("model", "")),
             pid=self.pid,
             rss_bytes=self.rss_bytes,
@@ -93,7 +98,7 @@ class EngineProcess:
         `key` names the input for the quarantine, where the parameters alone do not.
         """
         async with self._asking(method, within, key, params, credit=0) as pending:
-            return await self._in_time(pending.result(), pending.within, method)
+            return await pending.result()
 
     @asynccontextmanager
     async def stream(
@@ -104,11 +109,11 @@ class EngineProcess:
         The engine waits when `ahead` answers have not been taken.
         """
         async with self._asking(method, within, key, params, credit=ahead) as pending:
-            yield self._items(pending, method)
+            yield self._items(pending)
 
-    async def _items(self, pending: Pending, method: str) -> AsyncIterator[Any]:
+    async def _items(self, pending: Pending) -> AsyncIterator[Any]:
         while True:
-            item = await self._in_time(pending.next(), pending.within, method)
+            item = await pending.next()
             if item is Pending.END:
                 return
             if more := pending.taken():
@@ -130,22 +135,16 @@ class EngineProcess:
         packed = pack(frame)
         key = key or key_of(pack({"kind": method, "params": params}))
         self.spec.quarantine.admit(key)
-        pending = self._pending[frame["id"]] = Pending(frame["id"], key, limit, credit)
+        pending = self._pending[frame["id"]] = Pending(frame["id"], key, limit, credit, f"{self.name} did not answer {method}")
         self._write_packed(packed)
         await self._flush()
         try:
             yield pending
         finally:
+            pending.close()
             if self._pending.pop(pending.id, None) is not None and not pending.ended:
                 self._settling.begin(pending.id)
                 self._write({"kind": "cancel", "id": pending.id})
-
-    async def _in_time(self, answer: Any, within: float, method: str) -> Any:
-        try:
-            async with asyncio.timeout(within):
-                return await answer
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"{self.state().engine} did not answer {method} within {within:.1f} s") from error
 
     async def _spawn(self) -> None:
         self._process = await asyncio.create_subprocess_exec(

@@ -12,7 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-ALL = ("bus", "isolation", "startup", "idle", "voice", "ingest", "metrics", "memory")
+ALL = (
+    "bus", "isolation", "startup", "idle", "voice", "llm", "answers", "cancel", "relay", "sharing", "ingest", "metrics",
+    "memory",
+)  # fmt: skip
 
 
 def main() -> None:

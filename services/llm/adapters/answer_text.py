@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from services.formats.turn_marks import PLAIN
-from services.llm.adapters.tool_calls import ToolReader
 
 OPEN, CLOSE = "<think>", "</think>"
 """Around thoughts, at an answer's beginning: DeepSeek R1, Qwen 3, SmolLM 3 and those made after them."""
@@ -22,26 +21,24 @@ class AnswerText:
     """Takes bytes as they are decoded and gives back text that no later byte can change.
 
     Held back are the bytes of an unfinished character and any text that may be the beginning of a stop string, of a
-    mark that ends the turn, or of a call. A block of thoughts at the beginning is left out.
+    mark that ends the turn. A block of thoughts at the beginning is left out.
     """
 
     def __init__(
         self,
         stop: Sequence[str] = (),
         skip: str = "",
-        tools: ToolReader | None = None,
         marks: Sequence[str] = (),
         thinking: bool = False,
     ) -> None:
-        """`skip`: leading text to leave out where the answer begins with it (it has been said already); `tools`: takes
-        calls out of the text; `marks`: `ChatTemplate.marks()`, where a model that writes them as plain text has gone on
-        to another turn; `thinking`: the answer begins within a block of thoughts.
+        """`skip`: leading text to leave out where the answer begins with it (it has been said already); `marks`:
+        `ChatTemplate.marks()`, where a model that writes them as plain text has gone on to another turn; `thinking`:
+        the answer begins within a block of thoughts.
 
         For an answer in a prescribed form leave `marks` out: it cannot run away, and may have to quote them.
         """
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._skip = skip
-        self._tools = tools
         self._tails = tuple(mark for mark in marks if PLAIN.fullmatch(mark))
         ends = (*stop, *(mark for mark in marks if mark not in self._tails))
         self._end = re.compile("|".join(map(re.escape, ends)) or "(?!)")
@@ -70,14 +67,14 @@ class AnswerText:
         if end := self._end.search(self._held):
             self.stopped = True
             said, self._held = self._held[: end.start()], ""
-            return self._read(said)
+            return said
         certain = self._certain()
         said, self._held = self._held[:certain], self._held[certain:]
-        return self._read(said)
+        return said
 
     def rest(self) -> str:
         """What was held back for something that did not come. An unfinished character is dropped, and so is a mark of
-        the answer's end that the model has spelled out. Then the calls are known, too."""
+        the answer's end that the model has spelled out."""
         said, self._held = self._held, ""
         if self._at == "thought":
             self.thought += said
@@ -85,12 +82,7 @@ class AnswerText:
         for tail in self._tails:
             if said.rstrip().endswith(tail):
                 said = said.rstrip().removesuffix(tail)
-        if self._tools is None:
-            return said
-        return self._tools.add(said) + self._tools.rest()
-
-    def _read(self, said: str) -> str:
-        return said if self._tools is None or not said else self._tools.add(said)
+        return said
 
     def _without_skip(self, text: str) -> str:
         same = 0

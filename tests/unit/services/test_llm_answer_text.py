@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.formats.call_forms import HERMES
 from services.llm.adapters.answer_text import AnswerText
-from services.llm.adapters.tool_calls import ToolReader
 
 
 def test_characters_come_whole() -> None:
@@ -166,9 +164,3 @@ def test_nothing_is_said_behind_the_end() -> None:
 def test_text_is_held_back_only_while_it_may_become_a_mark() -> None:
     text = AnswerText(marks=CHATML)
     assert [text.add(piece) for piece in (b"a <", b"|", b"b", b" c")] == ["a ", "", "<|b", " c"]
-
-
-def test_calls_are_taken_out() -> None:
-    tools = ToolReader(HERMES, ["get"])
-    said, _ = read('Let me see.\n<tool_call>{"name": "get", "arguments": {}}</tool_call>', 3, tools=tools)
-    assert said == "Let me see." and [call["name"] for call in tools.calls] == ["get"]
