@@ -135,7 +135,8 @@ class EngineProcess:
         packed = pack(frame)
         key = key or key_of(pack({"kind": method, "params": params}))
         self.spec.quarantine.admit(key)
-        pending = self._pending[frame["id"]] = Pending(frame["id"], key, limit, credit, f"{self.name} did not answer {method}")
+        late = f"{self.name} did not answer {method}"
+        pending = self._pending[frame["id"]] = Pending(frame["id"], key, limit, credit, late)
         self._write_packed(packed)
         await self._flush()
         try:

@@ -93,7 +93,7 @@ async def _beside_a_long_prompt(client: httpx.AsyncClient, peer: Peer, round_: i
     first token."""
     writing = asyncio.create_task(ask(client, peer, COUNTING, 400))
     await asyncio.sleep(0.5)
-    reading = asyncio.create_task(ask(client, peer, f"Number {round_}. " + "rain " * LONG_WORDS, 2))
+    reading = asyncio.create_task(ask(client, peer, f"Number {round_}. " + "rain " * LONG_WORDS + " What falls?", 16))
     written = await writing
     read = await reading
     gaps = [after - before for before, after in zip(written.times, written.times[1:], strict=False)]

@@ -298,5 +298,11 @@ class TestBodies:
 
     @pytest.mark.parametrize(("method", "path", "most"), LARGER)
     async def test_the_key_is_asked_for_first(self, method: str, path: str, most: int) -> None:
-        named = "invalid_api_key" if path.startswith("/v1/") else "api.unauthorized"
-        assert verdict(await knock([HOST, ("content-length", str(most))], path=path, method=method)) == named
+        sent = await knock([HOST, ("content-length", str(most))], path=path, method=method)
+        assert sent[0]["status"] == 401
+
+    async def test_clients_of_openai_are_refused_in_its_envelope(self) -> None:
+        sent = await knock([HOST], path="/v1/chat/completions", method="POST")
+        error = json.loads(sent[1]["body"])["error"]
+        assert sent[0]["status"] == 401
+        assert (error["type"], error["code"], error["param"]) == ("authentication_error", "invalid_api_key", None)
