@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
 from services.llm.adapters.host_cache import common
@@ -31,8 +31,13 @@ class Placed(NamedTuple):
     """Of those, the last ones that are guesses."""
 
 
-def _left(placed: list[Placed]) -> bool:
-    return all(share.stream.work.cancelled for share in placed)
+def piece(left: int, most: int) -> int:
+    """How many of the `left` tokens of a prompt are evaluated next: about `most`, but never one alone, and never so
+    that one alone is left over: llama.cpp rounds a single token otherwise than one of several. 0: none this time."""
+    if most < 1:
+        return 0
+    size = max(2, min(left, most))
+    return min(left, size + 1 if left - size == 1 else size)
 
 
 class Batches:
@@ -64,38 +69,75 @@ class Batches:
             self._waiting.append(stream)
 
     def step(self) -> bool:
-        """False when no stream can go on."""
+        """A token of everybody who is writing, then a piece of a prompt. False when no stream can go on.
+
+        These are calls of their own: in one call llama.cpp would compute the first token of the piece as it computes a
+        written one, by another kernel than the rest, and what is rounded otherwise may become another answer.
+        """
         self._drop_left()
         self._admit()
-        rows, placed = self._plan()
+        self._runtime.use_threads(self._threads.now())
+        writers = [stream for stream in self._running if stream.writing]
+        wrote = self._write_all(writers)
+        return self._read_some(len(writers)) or wrote
+
+    def _write_all(self, writers: list[Stream]) -> bool:
+        rows: list[Row] = []
+        placed: list[Placed] = []
+        began = time.perf_counter()
+        for stream in writers:
+            assert stream.token is not None
+            stream.begun_at = 0.0 if stream.said else began
+            guessed = self._guess(stream)
+            placed.append(self._place(rows, stream, [stream.token, *guessed], guessed))
+        went = self._decode(rows, placed)
+        for stream in writers:
+            stream.spent()
+        self._took(time.perf_counter() - began, len(rows), 0)
+        return went
+
+    def _read_some(self, writers: int) -> bool:
+        """Pieces of prompts, as long as who is writing can wait."""
+        most = min(self._pace.reading(writers), self._runtime.batch - 1)
+        went = False
+        for stream in first([stream for stream in self._running if stream.reading]):
+            assert stream.slot is not None
+            begin = len(stream.slot.tokens)
+            size = piece(len(stream.prompt) - begin, most)
+            if size == 0:
+                break
+            self._read(stream, stream.prompt[begin : begin + size], alone=not writers)
+            most -= size
+            went = True
+        return went
+
+    def _read(self, stream: Stream, tokens: list[int], *, alone: bool) -> None:
+        rows: list[Row] = []
+        placed = [self._place(rows, stream, tokens, [])]
+        began = time.perf_counter()
+        # A piece beside others is short; a longer one may be given up in the middle.
+        self._decode(rows, placed, (lambda: stream.work.cancelled) if alone else None)
+        self._took(time.perf_counter() - began, 0, len(tokens))
+
+    def _decode(self, rows: list[Row], placed: list[Placed], abandon: Callable[[], bool] | None = None) -> bool:
         if not rows:
             return False
-        writing = [share for share in placed if share.stream.token is not None]
-        read = len(rows) - sum(len(share.tokens) for share in writing)
-        self._runtime.use_threads(self._threads.now())
-        began = time.perf_counter()
-        for share in writing:
-            share.stream.begun_at = began
         try:
-            # A step of words is short; one of a long prompt may be given up in the middle.
-            whole = self._runtime.decode(rows, None if writing else partial(_left, placed))
+            whole = self._runtime.decode(rows, abandon)
         except SoloError as error:
             for share in placed:
                 self._fail(share.stream, error)
             return True
-        if not whole:
-            for share in placed:
-                assert share.stream.slot is not None
-                self._slots.cut(share.stream.slot, len(share.stream.slot.tokens))
-            return True
         for share in placed:
-            self._evaluated(share)
-        for share in writing:
-            share.stream.spent()
-        took = time.perf_counter() - began
-        self._threads.took(took, self._pace.usual(len(writing), read))
-        self._pace.step(took, len(writing), read)
+            if whole:
+                self._evaluated(share)
+            elif share.stream.slot is not None:
+                self._slots.cut(share.stream.slot, len(share.stream.slot.tokens))
         return True
+
+    def _took(self, seconds: float, written: int, read: int) -> None:
+        self._threads.took(seconds, self._pace.usual(written, read))
+        self._pace.step(seconds, written, read)
 
     def _drop_left(self) -> None:
         for stream in [stream for stream in (*self._waiting, *self._running) if stream.work.cancelled]:
@@ -118,38 +160,18 @@ class Batches:
             if same and same >= len(ahead.prompt) - OTHERWISE:
                 self._end(ahead, "stop")
 
-    def _plan(self) -> tuple[list[Row], list[Placed]]:
-        rows: list[Row] = []
-        placed: list[Placed] = []
-        writers = [stream for stream in self._running if stream.writing]
-        for stream in writers:
-            assert stream.slot is not None and stream.token is not None
-            guessed = self._guess(stream)
-            self._place(rows, placed, stream, [stream.token, *guessed], guessed)
-        most = min(self._pace.reading(len(writers)), self._runtime.batch - len(rows))
-        for stream in first([stream for stream in self._running if stream.reading]):
-            assert stream.slot is not None
-            begin = len(stream.slot.tokens)
-            if most > 0:
-                tokens = stream.prompt[begin : begin + most]
-                self._place(rows, placed, stream, tokens, [])
-                most -= len(tokens)
-        return rows, placed
-
-    def _place(
-        self, rows: list[Row], placed: list[Placed], stream: Stream, tokens: list[int], guessed: list[int]
-    ) -> None:
+    def _place(self, rows: list[Row], stream: Stream, tokens: list[int], guessed: list[int]) -> Placed:
         slot = stream.slot
         assert slot is not None
-        placed.append(Placed(stream, len(rows), tokens, guessed))
-        begin = len(slot.tokens)
+        begin, at = len(slot.tokens), len(rows)
         last = begin + len(tokens) == len(stream.prompt) and stream.kind == "complete"
         for index, token in enumerate(tokens):
             wanted = stream.token is not None or (last and index == len(tokens) - 1)
             rows.append(Row(token, begin + index, slot.number, wanted))
+        return Placed(stream, at, tokens, guessed)
 
     def _guess(self, stream: Stream) -> list[int]:
-        if self._drafter is None or stream.token is None or stream.logprobs is not None or stream.done is None:
+        if self._drafter is None or stream.said or stream.logprobs is not None or stream.done is None:
             return []
         most = min(MOST_WANTED - 1, stream.max_tokens - len(stream.answer))
         guessed = self._drafter.draft([*stream.prompt, *stream.answer], most) if most > 0 else []
@@ -187,6 +209,9 @@ class Batches:
         """The next token of an answer, from that row of the step."""
         runtime, vocabulary = self._runtime, self._runtime.vocabulary
         assert stream.sampler is not None and stream.reply is not None and stream.done is not None
+        if stream.said:
+            stream.token = stream.said.pop(0)
+            return
         try:
             token = stream.sampler.next(runtime.native, row)
         except SoloError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.llm.adapters.llama_runtime import FLASH, SAME_KERNEL, LlamaRuntime
+from services.llm.adapters.llama_runtime import LlamaRuntime
 from services.llm.engine import PromptTooLong
 from solo.isolation.driving import Work
 from solo.isolation.engine import EngineError
 
+PIECE = 64
+"""Tokens of a step."""
 LONGEST = 2048
 """Tokens of one text at most."""
 
@@ -27,16 +29,15 @@ class Embedder:
         params = lib.llama_context_default_params()
         params.n_ctx = self.longest
         params.n_seq_max = 1
-        params.n_batch = params.n_ubatch = SAME_KERNEL
+        params.n_batch = params.n_ubatch = PIECE
         params.n_threads = params.n_threads_batch = threads
         params.embeddings = True
         params.pooling_type = lib.LLAMA_POOLING_TYPE_NONE
-        params.flash_attn_type = FLASH
         params.no_perf = True
         self._native = lib.llama_init_from_model(runtime.model, params)
         if not self._native:
             raise EngineError("llama.cpp cannot make embeddings with this model", hint="Choose another model.")
-        self._rows = lib.llama_batch_init(SAME_KERNEL, 0, 1)
+        self._rows = lib.llama_batch_init(PIECE, 0, 1)
         self._size = lib.llama_model_n_embd(runtime.model)
         self._asked: list[Asked] = []
 
@@ -56,7 +57,7 @@ class Embedder:
             return False
         asked = self._asked[0]
         text = asked.texts[len(asked.vectors)]
-        piece = text[asked.at : asked.at + SAME_KERNEL]
+        piece = text[asked.at : asked.at + PIECE]
         total = self._decode(piece, asked.at)
         asked.sum = total if asked.sum is None else asked.sum + total
         asked.at += len(piece)

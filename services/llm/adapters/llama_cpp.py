@@ -86,7 +86,14 @@ class LlamaCpp:
         sequences = self._slots + 1
         threads = max(self._threads, self._batch_threads)
         runtime = LlamaRuntime(
-            path, self._context, sequences, self._threads, self._batch_threads, self._gpu_layers, self._batch
+            path,
+            self._context,
+            sequences,
+            self._threads,
+            self._batch_threads,
+            self._gpu_layers,
+            self._batch,
+            guessing=self._draft != "none",
         )
         self._runtime, self._embedder = runtime, None
         self._template = ChatTemplate(
@@ -153,7 +160,7 @@ class LlamaCpp:
         prompt = self._prompts.complete(asked)
         done: Completed = {
             "finish": "cancelled",
-            "prompt_tokens": len(prompt.tokens),
+            "prompt_tokens": len(prompt.tokens) + len(prompt.said),
             "cached_tokens": 0,
             "completion_tokens": 0,
             "waited_s": 0.0,
@@ -178,6 +185,7 @@ class LlamaCpp:
             work,
             "complete",
             prompt.tokens,
+            prompt.said,
             lane=asked.lane,
             max_tokens=asked.max_tokens,
             logprobs=asked.logprobs,

@@ -22,15 +22,16 @@ LOG_WARNING, LOG_ERROR = 3, 4
 MOST_TROUBLES = 4
 ABORTED = 2
 """What `llama_decode` returns when the abort callback said so."""
-SAME_KERNEL = 63
-"""Tokens that are computed at once on the CPU. From 64 on llama.cpp's attention takes another path (`GGML_FA_TILE_Q`),
-which rounds otherwise: an answer would depend on how its prompt was cut, and with it on what else was going on. It is
-up to a fifth quicker for long prompts, and that is not worth answers that change."""
+CPU_BATCH = 128
+"""Tokens that are computed at once; more are no quicker on a CPU, and want larger buffers."""
 GPU_BATCH = 512
 MOST_WANTED = 8
 """Rows of one sequence in a step whose next token is sampled: one, and those guessed ahead."""
-FLASH = 1
-"""`LLAMA_FLASH_ATTN_TYPE_ENABLED`: without it attention over one token and over several are different kernels."""
+SAME_KERNEL = 63
+"""Below 64 tokens at once (`GGML_FA_TILE_Q`) flash attention takes the same kernel for many tokens as for one."""
+FLASH_AUTO, FLASH_OFF, FLASH_ON = -1, 0, 1
+"""`enum llama_flash_attn_type`. On a CPU it is slower for long prompts (20 s against 13 for 2 000 tokens in pieces of
+less than 64) and behind them, but without it one token of an answer is rounded otherwise than several."""
 
 
 class Row(NamedTuple):
@@ -70,8 +71,17 @@ class LlamaRuntime:
     """
 
     def __init__(
-        self, path: Path, context: int, sequences: int, threads: int, batch_threads: int, gpu_layers: int, batch: int
+        self,
+        path: Path,
+        context: int,
+        sequences: int,
+        threads: int,
+        batch_threads: int,
+        gpu_layers: int,
+        batch: int,
+        guessing: bool = False,
     ) -> None:
+        """`guessing`: several tokens of an answer may be decoded in one step, and must be rounded as one alone is."""
         import llama_cpp as lib
 
         self.lib: Any = lib
@@ -83,6 +93,7 @@ class LlamaRuntime:
         self._never = lib.ggml_abort_callback()  # a null pointer
         lib.llama_backend_init()
         self._on_gpu = gpu_layers != 0
+        self._guessing = guessing and not self._on_gpu
         self._batch_threads = batch_threads
         self._threads = threads
         self.model = self._load_model(path, gpu_layers)
@@ -122,12 +133,13 @@ class LlamaRuntime:
         params.n_seq_max = sequences
         params.kv_unified = False
         params.n_batch = self.batch
-        params.n_ubatch = min(self.batch, GPU_BATCH if self._on_gpu else SAME_KERNEL)
+        most = GPU_BATCH if self._on_gpu else SAME_KERNEL if self._guessing else CPU_BATCH
+        params.n_ubatch = min(self.batch, most)
         # Only of some tokens the logits are wanted: without this a buffer for those of a whole batch is reserved.
         params.n_outputs_max = sequences * MOST_WANTED
         params.n_threads = self._threads
         params.n_threads_batch = self._batch_threads
-        params.flash_attn_type = FLASH
+        params.flash_attn_type = FLASH_AUTO if self._on_gpu else FLASH_ON if self._guessing else FLASH_OFF
         params.offload_kqv = self._on_gpu
         params.op_offload = self._on_gpu
         params.swa_full = True  # a beginning can only be kept where all of it is there

@@ -19,6 +19,8 @@ tokenised, since that alone would keep everybody waiting."""
 
 class Prompt(NamedTuple):
     tokens: list[int]
+    said: list[int]
+    """The beginning of the answer."""
     skip: str
     """What the answer's text may begin with although it was said already."""
     zones: dict[str, int]
@@ -33,7 +35,7 @@ class Prompts:
         self._context = context
 
     def complete(self, asked: Asked) -> Prompt:
-        """The prompt, with what is said of the answer behind it. Raises `PromptTooLong`."""
+        """The prompt, and what is said of the answer already. Raises `PromptTooLong`."""
         # A blank at the prefix's end belongs to the next word's token: left in, it would be a token of its own that
         # the model never puts there. It is taken off, and off the answer's beginning again.
         said = asked.prefix.rstrip(" ")
@@ -41,12 +43,13 @@ class Prompts:
         tools = asked.tools if asked.tool_choice != "none" else []
         fitted = self._fit(asked.messages, tools, asked.max_tokens + len(ahead))
         parts = self._template.render(fitted.messages, tools)
-        tokens = self._vocabulary.encode(parts) + ahead
+        tokens = self._vocabulary.encode(parts)
         left_out = [message for message in asked.messages if not any(message is kept for kept in fitted.messages)]
         return Prompt(
             tokens,
+            ahead,
             asked.prefix[len(said) :],
-            self._zones(fitted.messages, parts, len(tokens)),
+            self._zones(fitted.messages, parts, len(tokens) + len(ahead)),
             fitted.dropped,
             sum(self._vocabulary.length(message["content"]) for message in left_out),
         )

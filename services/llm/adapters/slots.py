@@ -11,6 +11,9 @@ from services.llm.adapters.host_cache import HostCache, common
 
 WORTH = 16
 """Tokens that are worth a copy: evaluating so many takes longer than copying any prompt."""
+REDONE = 2
+"""Tokens at a prompt's end that are always evaluated: the logits of the last one are wanted, and llama.cpp rounds a
+single token otherwise than one of several, so that a prompt that is cached would get another answer."""
 
 
 class Memory(Protocol):
@@ -55,15 +58,14 @@ class Slots:
     def claim(self, tokens: list[int]) -> Slot:
         """A free slot, with as much as can be had of the beginning of `tokens` evaluated in it; there must be one.
 
-        The last token is never kept: its logits are wanted, and only decoding gives them. What the slot held is put
-        into main memory when nobody else has it.
+        What the slot held is put into main memory when nobody else has it.
         """
         free = [slot for slot in self._slots if not slot.taken]
         slot = max(free, key=lambda slot: (common(slot.tokens, tokens), -slot.used))
         same = common(slot.tokens, tokens)
-        if same < len(tokens) - 1:
+        if same < len(tokens) - REDONE:
             slot = self._copied(tokens, same, free) or slot
-        keep = min(common(slot.tokens, tokens), len(tokens) - 1)
+        keep = min(common(slot.tokens, tokens), max(0, len(tokens) - REDONE))
         if len(slot.tokens) - keep >= WORTH:
             self._put_away(slot)
         self.cut(slot, keep)

@@ -21,6 +21,9 @@ class Stream:
     work: Work
     kind: Literal["complete", "prefill"]
     prompt: list[int]
+    said: list[int] = field(default_factory=list)
+    """The beginning of the answer that was said before. It is written once more, token by token: read like a prompt it
+    would be rounded otherwise, and go on otherwise than the answer that was broken off."""
     lane: str = "voice"
     max_tokens: int = 0
     logprobs: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.llm.adapters.batches import piece
 from services.llm.adapters.pace import ALONE_S, SHARE, Pace
 from services.llm.adapters.speculation import NGrams
 from services.llm.adapters.threads import LOOK_EVERY_S, Threads
@@ -36,6 +37,21 @@ class TestPace:
         pace = Pace(512)
         pace.step(5.0, written=1, read=20)
         assert pace.reading(1) == 512
+
+
+class TestPieces:
+    @pytest.mark.parametrize("left", range(1, 40))
+    @pytest.mark.parametrize("most", range(1, 12))
+    def test_no_token_is_ever_alone(self, left: int, most: int) -> None:
+        whole = left
+        while left:
+            size = piece(left, most)
+            assert 0 < size <= max(most + 1, 3) and size <= left
+            assert size > 1 or whole == 1
+            left -= size
+
+    def test_none_where_there_is_no_time(self) -> None:
+        assert piece(10, 0) == 0 == piece(10, -3)
 
 
 class Machine:

@@ -75,7 +75,7 @@ def test_a_conversation_goes_on_in_its_slot() -> None:
     talk = list(range(50))
     assert use(slots, cells, talk) == 0
     assert use(slots, cells, [*talk, 1, 2]) == 50
-    assert use(slots, cells, [*talk, 1, 2]) == 51, "the last token must be evaluated again for its logits"
+    assert use(slots, cells, [*talk, 1, 2]) == 50, "the last two tokens must be evaluated again"
 
 
 def test_two_conversations_take_two_slots() -> None:
@@ -83,8 +83,8 @@ def test_two_conversations_take_two_slots() -> None:
     one, other = list(range(50)), list(range(100, 150))
     use(slots, cells, one)
     use(slots, cells, other)
-    assert use(slots, cells, [*one, 7]) == 50
-    assert use(slots, cells, [*other, 7]) == 50
+    assert use(slots, cells, [*one, 7, 8]) == 50
+    assert use(slots, cells, [*other, 7, 8]) == 50
     assert len(host) == 0 and cells.copies == 0
 
 
@@ -94,7 +94,7 @@ def test_the_one_not_used_for_longest_makes_room_and_comes_back() -> None:
     for talk in talks:
         use(slots, cells, talk)
     assert len(host) == 1
-    assert use(slots, cells, [*talks[0], 7]) == 50
+    assert use(slots, cells, [*talks[0], 7, 8]) == 50
     assert cells.copies == 1
 
 
