@@ -16,7 +16,7 @@ import httpx
 from tests.daemon import daemon
 from tests.peers import llama_cpp_python_server, packaged_model, xllamacpp_server
 
-ROUNDS = 5
+ROUNDS = 9
 TOKENS = 64
 SLOTS = 4
 THREADS = 2
@@ -94,7 +94,9 @@ async def _beside_a_long_prompt(client: httpx.AsyncClient, peer: Peer, round_: i
     first token."""
     writing = asyncio.create_task(ask(client, peer, COUNTING, 400))
     await asyncio.sleep(0.5)
-    reading = asyncio.create_task(ask(client, peer, f"Number {round_}. " + "rain " * LONG_WORDS + " Now count on: 1, 2, 3, 4,", 16))
+    reading = asyncio.create_task(
+        ask(client, peer, f"Number {round_}. " + "rain " * LONG_WORDS + " Now count on: 1, 2, 3, 4,", 16)
+    )
     written = await writing
     read = await reading
     gaps = [after - before for before, after in zip(written.times, written.times[1:], strict=False)]
@@ -117,15 +119,18 @@ async def _measure(peers: list[Peer]) -> dict[str, Any]:
         for peer in peers:
             await ask(client, peer, _question(0))
         for round_ in range(ROUNDS):
-            for peer in peers:
+            # In turn, each first as often as last: the machine is not equally quick all the time.
+            turn = peers[round_ % len(peers) :] + peers[: round_ % len(peers)]
+            for peer in turn:
                 single[peer.name].append((await ask(client, peer, _question(round_))).rate)
+            for peer in turn:
                 # The same question again: all of its prompt is evaluated already.
                 again = [(await ask(client, peer, _question(round_), 8)).times[0] for _ in range(3)]
-                first[peer.name].append(min(again))
-            for peer in peers:
+                first[peer.name].append(statistics.median(again))
+            for peer in turn:
                 rate, firsts = await _together(client, peer, round_ + 1)
                 total[peer.name].append(rate)
-                waits[peer.name].extend(firsts)
+                waits[peer.name].append(statistics.median(firsts))
         solo = peers[0]
         alone = [(await ask(client, solo, _question(at))).text for at in range(SLOTS)]
         together = await asyncio.gather(*(ask(client, solo, _question(at)) for at in range(SLOTS)))
@@ -140,11 +145,12 @@ async def _measure(peers: list[Peer]) -> dict[str, Any]:
         ("four streams together, tokens/s", 1, total),
         ("four streams, first token, ms", 1000, waits),
     ):
-        medians = {name: statistics.median(values) * unit for name, values in figures.items()}
-        ours = medians[peers[0].name]
+        ours = figures[peers[0].name]
+        # Each round's ratio is of two measurements some seconds apart; their median is what counts.
         table[what] = ", ".join(
-            f"{name} {value:.1f}" + (f" (ratio {ours / value:.2f})" if name != peers[0].name else "")
-            for name, value in medians.items()
+            f"{name} {statistics.median(values) * unit:.1f}"
+            + ("" if values is ours else f" (ratio {_ratio(ours, values):.2f})")
+            for name, values in figures.items()
         )
     for name, rows in long.items():
         usual, longest, reading = (statistics.median(column) for column in zip(*rows, strict=True))
@@ -154,6 +160,10 @@ async def _measure(peers: list[Peer]) -> dict[str, Any]:
         )
     table["answers of four streams equal to those of one"] = f"{equal} of {SLOTS}"
     return table
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def measure() -> dict[str, Any]:

@@ -75,7 +75,8 @@ class Batches:
         written one, by another kernel than the rest, and what is rounded otherwise may become another answer.
         """
         self._drop_left()
-        self._admit()
+        if self._waiting:
+            self._admit()
         self._runtime.use_threads(self._threads.now())
         writers = [stream for stream in self._running if stream.writing]
         wrote = self._write_all(writers)

@@ -44,10 +44,6 @@ class Row(NamedTuple):
     """What comes after it will be sampled."""
 
 
-def _go_on() -> bool:
-    return False
-
-
 @functools.cache
 def _hear_troubles(lib: Any) -> tuple[deque[str], Any]:
     """Silence llama.cpp's log but for warnings and errors, which are kept: the last few, oldest first.
@@ -87,9 +83,9 @@ class LlamaRuntime:
         self.lib: Any = lib
         self._troubles, _ = _hear_troubles(lib)
         self._troubles.clear()
-        self._abandon = _go_on
+        self._abandon: Callable[[], bool] | None = None
         # Kept on the object: llama.cpp holds only the raw pointer.
-        self._abort = lib.ggml_abort_callback(lambda _: self._abandon())
+        self._abort = lib.ggml_abort_callback(lambda _: self._abandon is not None and self._abandon())
         self._never = lib.ggml_abort_callback()  # a null pointer
         lib.llama_backend_init()
         self._on_gpu = gpu_layers != 0
@@ -206,9 +202,9 @@ class LlamaRuntime:
         `abandon` is asked all the time whether anybody still wants it; that is some hundred times for a token, so only
         for long steps. Raises `EngineError` when llama.cpp cannot.
         """
-        self._abandon = abandon or _go_on
-        callback = self._abort if abandon is not None else self._never
-        self.lib.llama_set_abort_callback(self.native, callback, None)
+        if (abandon is None) != (self._abandon is None):
+            self.lib.llama_set_abort_callback(self.native, self._never if abandon is None else self._abort, None)
+        self._abandon = abandon
         batch = self._rows
         token, position, sequence = batch.token, batch.pos, batch.seq_id
         for index, row in enumerate(rows):

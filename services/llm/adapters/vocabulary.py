@@ -23,6 +23,9 @@ class Vocabulary:
         self._specials, self._strips = self._special_tokens()
         self._said: dict[int, bytes] = {}
         longest_first = sorted(self._specials, key=len, reverse=True)
+        # Both are asked for every token of every answer.
+        self.text_of = functools.lru_cache(maxsize=4096)(self._text_of)
+        self.is_end = functools.lru_cache(maxsize=4096)(self._is_end)
         self._length = functools.lru_cache(maxsize=256)(lambda text: len(self.tokenise(text)))
         self._special_text = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
@@ -103,8 +106,10 @@ class Vocabulary:
         """A special token that belongs to an answer, such as the one with which a model begins to call a tool."""
         if (token := self._specials.get(text)) is not None:
             self._said[token] = text.encode()
+            self.text_of.cache_clear()
+            self.is_end.cache_clear()
 
-    def text_of(self, token: int) -> bytes:
+    def _text_of(self, token: int) -> bytes:
         """The token's bytes: perhaps part of a character; empty for special tokens."""
         if token in self._said:
             return self._said[token]
@@ -124,7 +129,7 @@ class Vocabulary:
         text = lib.llama_vocab_get_text
         return all(text(self.native, token) == text(other.native, token) for token in range(count))
 
-    def is_end(self, token: int) -> bool:
+    def _is_end(self, token: int) -> bool:
         """The answer ends here: the model said so, or it began to write the template's own marks."""
         lib = self._lib
         special = lib.llama_vocab_is_eog(self.native, token) or lib.llama_vocab_is_control(self.native, token)
