@@ -49,10 +49,9 @@ class TestLlamaCpp:
     def test_leaving_in_the_middle_of_a_decode(self, real: LlamaCpp, looks: int) -> None:
         """The abort callback looks some 500 times while a prompt is decoded."""
         whole = answer(real, SEA, max_tokens=20)
-        run(real, [{"role": "user", "content": "Something else."}], max_tokens=1)
-        pieces, done = run(real, SEA, Leaving(looks), max_tokens=20)
-        assert done["finish"] == "cancelled"
-        assert len(pieces) <= 1
+        unread = asked(f"Number {looks}: what is it that makes the tide come in and go out again twice a day?")
+        pieces, done = run(real, unread, Leaving(looks), max_tokens=20)
+        assert (done["finish"], pieces) == ("cancelled", [])
         assert answer(real, SEA, max_tokens=20) == whole
 
     def test_long_prompts_go_in_batches(self) -> None:

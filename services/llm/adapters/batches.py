@@ -16,6 +16,9 @@ from services.llm.adapters.streams import Stream, first
 from services.llm.adapters.threads import Threads
 from solo.errors import SoloError
 
+SHORT = 32
+"""Tokens that are read at once although others are writing: a question in a conversation. What it delays them is less
+than what it costs its asker to have it read three tokens at a time."""
 OTHERWISE = 8
 """Tokens by which the end of a question may differ from the guess at it that was evaluated ahead."""
 
@@ -98,13 +101,14 @@ class Batches:
         return went
 
     def _read_some(self, writers: int) -> bool:
-        """Pieces of prompts, as long as who is writing can wait."""
+        """Pieces of prompts, as long as who is writing can wait; short ones whole."""
         most = min(self._pace.reading(writers), self._runtime.batch - 1)
         went = False
         for stream in first([stream for stream in self._running if stream.reading]):
             assert stream.slot is not None
             begin = len(stream.slot.tokens)
-            size = piece(len(stream.prompt) - begin, most)
+            left = len(stream.prompt) - begin
+            size = left if left <= SHORT else piece(left, most)
             if size == 0:
                 break
             self._read(stream, stream.prompt[begin : begin + size], alone=not writers)
@@ -153,6 +157,8 @@ class Batches:
             self._waiting.remove(stream)
             self._running.append(stream)
             stream.admit(self._slots.claim(stream.prompt))
+            if not stream.reading:
+                self._has_read(stream)
 
     def _overtake(self, stream: Stream) -> None:
         """A prompt being evaluated ahead for just this question: it goes on as the question itself."""
@@ -165,17 +171,16 @@ class Batches:
         slot = stream.slot
         assert slot is not None
         begin, at = len(slot.tokens), len(rows)
-        last = begin + len(tokens) == len(stream.prompt) and stream.kind == "complete"
-        for index, token in enumerate(tokens):
-            wanted = stream.token is not None or (last and index == len(tokens) - 1)
-            rows.append(Row(token, begin + index, slot.number, wanted))
+        wanted = stream.token is not None
+        rows.extend(Row(token, begin + index, slot.number, wanted) for index, token in enumerate(tokens))
         return Placed(stream, at, tokens, guessed)
 
     def _guess(self, stream: Stream) -> list[int]:
         if self._drafter is None or stream.said or stream.logprobs is not None or stream.done is None:
             return []
         most = min(MOST_WANTED - 1, stream.max_tokens - len(stream.answer))
-        guessed = self._drafter.draft([*stream.prompt, *stream.answer], most) if most > 0 else []
+        assert stream.slot is not None and stream.token is not None
+        guessed = self._drafter.draft([*stream.slot.tokens, stream.token], most) if most > 0 else []
         stream.done["drafted_tokens"] += len(guessed)
         return guessed
 
@@ -185,13 +190,8 @@ class Batches:
         assert slot is not None
         if stream.token is None:
             slot.tokens.extend(share.tokens)
-            if stream.reading:
-                return
-            stream.read()
-            if stream.kind == "prefill":
-                self._end(stream, "stop")
-                return
-            self._write(stream, share.begin + len(share.tokens) - 1)
+            if not stream.reading:
+                self._has_read(stream)
             return
         base = len(slot.tokens)
         slot.tokens.append(stream.token)
@@ -205,6 +205,12 @@ class Batches:
             slot.tokens.append(share.guessed[index])
         if len(slot.tokens) < base + len(share.tokens):
             self._slots.cut(slot, len(slot.tokens))
+
+    def _has_read(self, stream: Stream) -> None:
+        if stream.kind == "prefill":
+            self._end(stream, "stop")
+        else:
+            stream.read()
 
     def _write(self, stream: Stream, row: int) -> None:
         """The next token of an answer, from that row of the step."""

@@ -184,8 +184,8 @@ class LlamaCpp:
         stream = Stream(
             work,
             "complete",
-            prompt.tokens,
-            prompt.said,
+            prompt.tokens[:-1],
+            [prompt.tokens[-1], *prompt.said],
             lane=asked.lane,
             max_tokens=asked.max_tokens,
             logprobs=asked.logprobs,

@@ -33,6 +33,7 @@ class Prompts:
         self._template = template
         self._vocabulary = vocabulary
         self._context = context
+        self._last: tuple[tuple[list[ChatMessage], list[Tool]], list[Part], list[int]] | None = None
 
     def complete(self, asked: Asked) -> Prompt:
         """The prompt, and what is said of the answer already. Raises `PromptTooLong`."""
@@ -42,8 +43,7 @@ class Prompts:
         ahead = self._vocabulary.tokenise(said) if said else []
         tools = asked.tools if asked.tool_choice != "none" else []
         fitted = self._fit(asked.messages, tools, asked.max_tokens + len(ahead))
-        parts = self._template.render(fitted.messages, tools)
-        tokens = self._vocabulary.encode(parts)
+        parts, tokens = self._encoded(fitted.messages, tools)
         left_out = [message for message in asked.messages if not any(message is kept for kept in fitted.messages)]
         return Prompt(
             tokens,
@@ -59,20 +59,26 @@ class Prompts:
         question: ChatMessage = {"role": "user", "content": ""}
         asked = messages if messages[-1]["role"] == "user" else [*messages, question]
         kept = self._fit(asked, [], min(USUAL_ANSWER, self._context // 2)).messages
-        parts = self._template.render(kept)
+        parts, _ = self._encoded(kept, [])
         last = max(index for index, part in enumerate(parts) if isinstance(part, Slot))
         return self._vocabulary.encode(parts[: last + 1])
 
     def count(self, messages: list[ChatMessage], tools: list[Tool]) -> dict[str, int]:
-        tokens = self._vocabulary.encode(self._template.render(messages, tools))
-        return {"tokens": len(tokens), "context": self._context}
+        return {"tokens": len(self._encoded(messages, tools)[1]), "context": self._context}
+
+    def _encoded(self, messages: list[ChatMessage], tools: list[Tool]) -> tuple[list[Part], list[int]]:
+        """The rendered prompt and its tokens; the last one asked is remembered, since it is the one that fitted."""
+        if self._last is None or self._last[0] != (messages, tools):
+            parts = self._template.render(messages, tools)
+            self._last = (([*messages], [*tools]), parts, self._vocabulary.encode(parts))
+        return self._last[1], self._last[2]
 
     def _fit(self, messages: list[ChatMessage], tools: list[Tool], max_tokens: int) -> Fitted:
         def tokens_of(candidate: list[ChatMessage]) -> int:
             length = sum(len(message["content"].encode(errors="replace")) for message in candidate)
             if length > self._context * LONGEST_TOKEN:
                 return length // LONGEST_TOKEN  # about; too many in any case
-            return len(self._vocabulary.encode(self._template.render(candidate, tools)))
+            return len(self._encoded(candidate, tools)[1])
 
         return fit(messages, tokens_of, self._context, max_tokens)
 

@@ -11,9 +11,6 @@ from services.llm.adapters.host_cache import HostCache, common
 
 WORTH = 16
 """Tokens that are worth a copy: evaluating so many takes longer than copying any prompt."""
-REDONE = 2
-"""Tokens at a prompt's end that are always evaluated: the logits of the last one are wanted, and llama.cpp rounds a
-single token otherwise than one of several, so that a prompt that is cached would get another answer."""
 
 
 class Memory(Protocol):
@@ -63,9 +60,11 @@ class Slots:
         free = [slot for slot in self._slots if not slot.taken]
         slot = max(free, key=lambda slot: (common(slot.tokens, tokens), -slot.used))
         same = common(slot.tokens, tokens)
-        if same < len(tokens) - REDONE:
+        if same < len(tokens):
             slot = self._copied(tokens, same, free) or slot
-        keep = min(common(slot.tokens, tokens), max(0, len(tokens) - REDONE))
+        keep = common(slot.tokens, tokens)
+        # llama.cpp rounds a single token otherwise than one of several: one that is left over is not read alone.
+        keep -= keep == len(tokens) - 1 and keep > 0
         if len(slot.tokens) - keep >= WORTH:
             self._put_away(slot)
         self.cut(slot, keep)

@@ -72,7 +72,7 @@ class SmallModel:
         runtime, text = self._runtime, list(tokens)
         if len(text) + most > runtime.context:
             return []
-        slot = self._slots.claim(text)
+        slot = self._slots.claim(text[:-1])  # the last one is decoded in any case, for its logits
         guessed: list[int] = []
         while len(guessed) < most:
             begin = len(slot.tokens)

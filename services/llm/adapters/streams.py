@@ -21,9 +21,11 @@ class Stream:
     work: Work
     kind: Literal["complete", "prefill"]
     prompt: list[int]
+    """What is read, in pieces of several tokens."""
     said: list[int] = field(default_factory=list)
-    """The beginning of the answer that was said before. It is written once more, token by token: read like a prompt it
-    would be rounded otherwise, and go on otherwise than the answer that was broken off."""
+    """What is written although it is known: the prompt's last token, and the beginning of an answer that was said
+    before. One by one, as tokens of an answer are: read like a prompt they would be rounded otherwise, and the answer
+    would go on otherwise than the one that was broken off, or than that of the same prompt in the cache."""
     lane: str = "voice"
     max_tokens: int = 0
     logprobs: int | None = None
@@ -63,9 +65,10 @@ class Stream:
             self.done["waited_s"] = self.admitted_at - self.asked_at
 
     def read(self) -> None:
-        """The prompt has been evaluated."""
+        """The prompt has been evaluated, but for its last token."""
         if self.done is not None:
             self.done["prefill_s"] = time.perf_counter() - self.admitted_at
+            self.token = self.said.pop(0)
 
     def spent(self) -> None:
         """The step is over for it."""

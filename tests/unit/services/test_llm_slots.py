@@ -75,7 +75,8 @@ def test_a_conversation_goes_on_in_its_slot() -> None:
     talk = list(range(50))
     assert use(slots, cells, talk) == 0
     assert use(slots, cells, [*talk, 1, 2]) == 50
-    assert use(slots, cells, [*talk, 1, 2]) == 50, "the last two tokens must be evaluated again"
+    assert use(slots, cells, [*talk, 1, 2]) == 52
+    assert use(slots, cells, [*talk, 1, 2, 3]) == 51, "a token was left to be read alone"
 
 
 def test_two_conversations_take_two_slots() -> None:
