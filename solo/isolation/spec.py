@@ -36,10 +36,11 @@ class EngineSpec:
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 
 
-SPINS = "10000"
-"""Turns for which OpenMP threads wait for each other awake (some tens of microseconds) before they sleep. Without any,
-a model of 30 layers decodes at a third of its speed, since its threads meet some hundred times a token; with libgomp's
-own 300 000 and more they burn the core that somebody else needs."""
+SPINS = "1000000"
+"""Turns for which OpenMP threads wait for each other awake (some milliseconds) before they sleep. Without any, a model
+of 30 layers decodes at a third of its speed, since its threads meet some hundred times a token; with 10 000 it loses a
+tenth and more to sleeps whenever the daemon takes a core for a moment; without a limit, as libgomp would have it, they
+burn the core that somebody else needs."""
 
 
 def environment(threads: int) -> dict[str, str]:
