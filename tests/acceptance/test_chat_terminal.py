@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from solo.cli.app import app
 from tests.daemon import daemon
 from tests.stubs.v1 import v1
 
@@ -39,6 +38,15 @@ class Terminal:
         while (at := self.shown.find(text, self._seen)) < 0:
             assert self._read(), f"it ended before {text!r}; there is {self.shown[self._seen :]!r}"
         self._seen = at + len(text)
+
+    def interrupts(self) -> None:
+        """Ctrl+C at the prompt, again where nothing comes of it: Python's `input` does not notice a signal in the
+        moment before it waits for the next key, and a test is quick enough to hit that."""
+        for _ in range(30):
+            self.types("\x03")
+            if select.select([self._end], [], [], 1)[0]:
+                return
+        raise AssertionError("nothing comes of Ctrl+C")
 
     def ends(self) -> int:
         """The exit code."""
@@ -110,7 +118,7 @@ def test_typed_at_and_interrupted(tmp_path: Path, term: str) -> None:
         terminal.shows("> ")
         terminal.types("half a line")
         terminal.shows("half a line")
-        terminal.types("\x03")  # nothing is being answered: only the line goes
+        terminal.interrupts()  # nothing is being answered: only the line goes
         terminal.shows("> ")
         terminal.types("/history\r")
         terminal.shows("user: And then?")
@@ -161,13 +169,6 @@ def test_one_question_on_a_terminal(tmp_path: Path) -> None:
         assert stub.asked[0]["max_tokens"] == 9
 
 
-HAS_V1 = (Path(__file__).parents[2] / "services" / "api" / "routes" / "v1.py").exists()
-REGISTERED = "chat" in {
-    command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands
-}
-
-
-@pytest.mark.skipif(not (HAS_V1 and REGISTERED), reason="the door /v1 and the command are not there yet")
 def test_with_a_whole_daemon_and_a_model_that_is_played(tmp_path: Path) -> None:
     with daemon(tmp_path, LLM__ENGINE="fake", STT__ENGINE="fake", TTS__ENGINE="fake") as running:
         environment = {**os.environ, "SOLO_PORT": str(running.port), "SOLO_STATE_DIR": str(tmp_path)}
