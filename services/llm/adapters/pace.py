@@ -32,7 +32,7 @@ class Pace:
         """A step took so long; mixed ones teach nothing about either."""
         if written and not read:
             self.written_s = _mean(self.written_s, seconds / written)
-        elif read >= 8 and not written:
+        elif read > 1 and not written:  # small pieces and those far back in a long prompt cost more a token
             self.read_s = _mean(self.read_s, seconds / read)
 
     def usual(self, written: int, read: int) -> float:
