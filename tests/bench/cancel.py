@@ -21,9 +21,12 @@ LONG = "rain " * 1500
 NOTICED_WITHIN_S = 10.0
 
 
-async def _leave(client: httpx.AsyncClient, peer: Peer, running: Daemon, way: int, rng: random.Random) -> float:
-    """Ask, leave after a random while, wait until the engine says that it has stopped: seconds from the leaving."""
-    before = await _cancelled(client, running)
+async def _leave(
+    client: httpx.AsyncClient, peer: Peer, running: Daemon, way: int, rng: random.Random
+) -> tuple[float, float]:
+    """Ask, leave after a random while, wait until the engine says that it has stopped: seconds from the closed socket
+    to when that is seen in `/status`, and those from the cancellation in the daemon to the engine's word."""
+    before = (await _engine(client, running)).get("cancelled", 0)
     long = way % 3 == 2
     body = {
         "model": "default",
@@ -40,14 +43,10 @@ async def _leave(client: httpx.AsyncClient, peer: Peer, running: Daemon, way: in
     left = time.perf_counter()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    while await _cancelled(client, running) == before:
+    while (info := await _engine(client, running)).get("cancelled", 0) == before:
         assert time.perf_counter() - left < NOTICED_WITHIN_S, "the model goes on for nobody"
         await asyncio.sleep(0.002)
-    return time.perf_counter() - left
-
-
-async def _cancelled(client: httpx.AsyncClient, running: Daemon) -> int:
-    return int((await _engine(client, running)).get("cancelled", 0))
+    return time.perf_counter() - left, info["cancel_ms"] / 1000
 
 
 async def _engine(client: httpx.AsyncClient, running: Daemon) -> dict[str, Any]:
@@ -79,17 +78,20 @@ async def _measure(running: Daemon) -> dict[str, Any]:
         took = [await _leave(client, peer, running, way, rng) for way in range(CYCLES)]
         over.set()
         await beside
-        info = await _engine(client, running)
-    took.sort()
+    seen, freed = (sorted(column) for column in zip(*took, strict=True))
     return {
         "askers that left (streams and not, in the prompt and in the answer)": CYCLES,
         "a token of one stream, ms": round(step * 1000, 1),
-        "from the closed socket to the free slot, median ms": round(statistics.median(took) * 1000, 1),
-        "the same, p99 and worst ms": f"{took[int(CYCLES * 0.99)] * 1000:.1f}, {took[-1] * 1000:.1f}",
-        "within one step of two streams + 50 ms": sum(one <= 2 * step + 0.05 for one in took),
-        "of that in the engine, worst ms": info["cancel_ms_worst"],
+        "from the closed socket until /status tells of it, median, p99, worst ms": _three(seen),
+        "from the cancellation to the free slot, median, p99, worst ms": _three(freed),
+        "of these within a step of two streams + 50 ms": sum(one <= 2 * step + 0.05 for one in freed),
         "neighbour's answers equal to undisturbed ones": f"{sum(disturbed)} of {len(disturbed)}",
     }
+
+
+def _three(seconds: list[float]) -> str:
+    figures = (statistics.median(seconds), seconds[int(len(seconds) * 0.99)], seconds[-1])
+    return ", ".join(f"{figure * 1000:.1f}" for figure in figures)
 
 
 def measure() -> dict[str, Any]:

@@ -19,6 +19,8 @@ from solo.errors import SoloError
 SHORT = 32
 """Tokens that are read at once although others are writing: a question in a conversation. What it delays them is less
 than what it costs its asker to have it read three tokens at a time."""
+BRIEF = 8
+"""Tokens of a piece that is always read to its end."""
 OTHERWISE = 8
 """Tokens by which the end of a question may differ from the guess at it that was evaluated ahead."""
 
@@ -111,18 +113,21 @@ class Batches:
             size = left if left <= SHORT else piece(left, most)
             if size == 0:
                 break
-            self._read(stream, stream.prompt[begin : begin + size], alone=not writers)
+            self._read(stream, stream.prompt[begin : begin + size])
             most -= size
             went = True
         return went
 
-    def _read(self, stream: Stream, tokens: list[int], *, alone: bool) -> None:
+    def _read(self, stream: Stream, tokens: list[int]) -> None:
         rows: list[Row] = []
         placed = [self._place(rows, stream, tokens, [])]
         began = time.perf_counter()
-        # A piece beside others is short; a longer one may be given up in the middle.
-        self._decode(rows, placed, (lambda: stream.work.cancelled) if alone else None)
+        # Nobody who leaves waits for the end of a long piece; who stays has it read again.
+        self._decode(rows, placed, self._somebody_left if len(tokens) > BRIEF else None)
         self._took(time.perf_counter() - began, 0, len(tokens))
+
+    def _somebody_left(self) -> bool:
+        return any(stream.work.cancelled for stream in self._running)
 
     def _decode(self, rows: list[Row], placed: list[Placed], abandon: Callable[[], bool] | None = None) -> bool:
         if not rows:
