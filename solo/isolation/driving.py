@@ -135,17 +135,3 @@ class DriveLoop:
             for frame in said:
                 if frame["kind"] != "item":
                     del self._works[frame["id"]]
-
-
-def drive(driver: Driver, method: str, /, room: int = 1_000_000, **params: Any) -> list[Any]:
-    """Everything that a driver says to one call, driven here; raises its error. For tests and trials."""
-    said: list[dict[str, Any]] = []
-    work = Work(room=room, _out=said.append)
-    driver.begin(work, method, params)
-    while not work.ended and driver.step():
-        pass
-    *items, last = said
-    if last["kind"] == "error":
-        raise SoloError.from_wire(last)
-    values = [item["value"] for item in items]
-    return values if last["value"] is None else [*values, last["value"]]

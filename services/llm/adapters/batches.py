@@ -64,9 +64,6 @@ class Batches:
         self._running: list[Stream] = []
         self._pace = Pace(runtime.batch)
 
-    def __len__(self) -> int:
-        return len(self._waiting) + len(self._running)
-
     def add(self, stream: Stream) -> None:
         if stream.kind == "prefill" and self._slots.holds(stream.prompt):
             stream.work.finish(len(stream.prompt))
