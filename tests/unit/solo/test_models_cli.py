@@ -67,7 +67,7 @@ class TestShowing:
         done = run("list")
         assert done.exit_code == 0
         lines = done.output.splitlines()
-        assert lines[1].split() == ["tiny", "SmolLM2", "135", "M", "Q4_1", "1.5", "MB", "8192", "loaded", "dialog"]
+        assert lines[1].split() == ["tiny", "1.5", "MB", "135", "M", "Q4_1", "8192", "loaded", "dialog"]
         assert "refused" in lines[2] and lines[2].endswith("its header is damaged")
 
     def test_as_json(self, daemon: Daemon) -> None:
@@ -135,11 +135,13 @@ class TestDoing:
         loaded = {"name": "tiny", "state": "loading", "pinned": True, "error": ""}
         daemon.answers["POST", "/api/llm/models/load"] = loaded
         daemon.answers["POST", "/api/llm/models/unload"] = {**loaded, "state": "unloaded", "pinned": False}
-        assert "tiny is loading, pinned" in run("load", "tiny", "--pin").output
-        assert daemon.asked[-1][2] == {"name": "tiny", "pin": True}
+        daemon.answers["GET", "/api/llm/health"] = {"models": [{**loaded, "state": "ready", "progress": 1.0}]}
+        assert "tiny is ready, pinned" in run("load", "tiny", "--pin").output
+        assert [asked[2] for asked in daemon.asked] == [{"name": "tiny", "pin": True}, None]
+        assert "tiny is loading, pinned" in run("load", "tiny", "--pin", "--no-wait").output
         assert "tiny is unloaded" in run("unload", "tiny").output
         assert daemon.asked[-1][2] == {"name": "tiny"}
-        run("load", "tiny")
+        run("load", "tiny", "--no-wait")
         assert daemon.asked[-1][2] == {"name": "tiny", "pin": None}
 
     def test_rm_asks_first(self, daemon: Daemon) -> None:
