@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 import solo
 from services.api.guard import envelope
 from services.api.house import House
+from services.api.policy import RouteTable
 from services.api.routes import cache, chats, events, health, llm, memory, metrics, models, turns, v1, voice
 from solo.errors import SoloError
 
@@ -84,6 +85,9 @@ STATUS = {
 }
 """HTTP status of each error code; 500 for the others."""
 
+ROUTES = (v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice)
+"""Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
+
 
 class BadRequest(SoloError):
     """The request is not of the form that this route takes."""
@@ -104,11 +108,13 @@ def application(house: House) -> FastAPI:
         description="The local door of Solo. Every route but /healthz and /readyz asks for the owner's key.",
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
     )
     app.state.house = house
-    # Routes are tried one by one: first those that are asked most.
-    for routes in (v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice):
+    for routes in ROUTES:
         app.include_router(routes.router)
+    app.state.table = RouteTable(row for routes in ROUTES for row in routes.router.rows)
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from services.api.doors import Doors
 from services.api.house import House
+from services.api.policy import Policy
 from services.messages.audio import SoundCaptured, SoundHeard
 from solo.bus import Event, Overflow
 
-router = APIRouter()
+router = Doors()
 _SOUND = (SoundCaptured, SoundHeard)
 _SOUND_FIELDS = {"pcm"}
 
 
-@router.websocket("/ws/events")
+@router.socket(
+    "/ws/events", policy=Policy("events.read", rate="usual"), summary="Everything that happens, as it happens"
+)
 async def events(socket: WebSocket) -> None:
     """Every fact as JSON `{"kind", ...fields}`; sound itself is left out. A client too slow loses the oldest."""
     house: House = socket.app.state.house

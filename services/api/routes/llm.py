@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.api.doors import Doors
 from services.api.house import TheHouse
+from services.api.policy import Policy
 from services.messages.language import Role
 from services.messages.pool import DescribePool, LoadModel, UnloadModel, UseModel
 
-router = APIRouter(prefix="/api/llm")
+router = Doors(prefix="/api/llm")
 _WITHIN_S = 10.0
 _FIND_WITHIN_S = 40.0
 """The catalogue may have to try a model first, and what a model is answering is answered before it is unloaded."""
@@ -37,23 +38,39 @@ class Bound(BaseModel):
     """A name of the catalogue, or a server as http://host:port/v1#model; empty: as the settings say."""
 
 
-@router.get("/health", summary="Roles, models, memory")
+@router.door("GET", "/health", policy=Policy("models.read", rate="cheap"), summary="Roles, models, memory")
 async def health(house: TheHouse) -> JSONResponse:
     """200 also when a model is down: `status` says how the pool is. Asking wakes no model."""
     return _json(await house.ctx.request(DescribePool(), within=_WITHIN_S))
 
 
-@router.post("/models/load", status_code=202, summary="Load a model, in the background")
+@router.door(
+    "POST",
+    "/models/load",
+    policy=Policy("models.manage", audit=True),
+    status_code=202,
+    summary="Load a model, in the background",
+)
 async def load(asked: Loaded, house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(LoadModel(name=asked.name, pin=asked.pin), within=_FIND_WITHIN_S), 202)
 
 
-@router.post("/models/unload", summary="Unload a model when what it is answering is answered")
+@router.door(
+    "POST",
+    "/models/unload",
+    policy=Policy("models.manage", audit=True),
+    summary="Unload a model when what it is answering is answered",
+)
 async def unload(asked: Named, house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(UnloadModel(name=asked.name), within=_FIND_WITHIN_S))
 
 
-@router.put("/roles/{role}", summary="Bind a role to a model; holds over a restart")
+@router.door(
+    "PUT",
+    "/roles/{role}",
+    policy=Policy("models.manage", audit=True),
+    summary="Bind a role to a model; holds over a restart",
+)
 async def use(role: Role, bound: Bound, house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(UseModel(role=role, model=bound.model), within=_FIND_WITHIN_S))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from services.api.doors import Doors
 from services.api.guard import LARGER_BODIES, TooLarge
 from services.api.house import TheHouse
+from services.api.policy import DOCUMENT_BYTES, Policy
 from services.api.sse import events
 from services.messages.facts import EditFact, ListFacts, Remember
 from services.messages.memory import (
@@ -25,7 +27,7 @@ from services.messages.memory import (
     Search,
 )
 
-router = APIRouter(prefix="/api/memory")
+router = Doors(prefix="/api/memory")
 _WITHIN_S = 10.0
 _STEP_WITHIN_S = 330.0
 """Between two words of progress: a document may have to wait for others to be read."""
@@ -65,50 +67,59 @@ class Wanted(BaseModel):
     """How many at most."""
 
 
-@router.get("", summary="The memory at a glance: store, embedder, indexes")
+@router.door(
+    "GET", "", policy=Policy("memory.read", owner="profile"), summary="The memory at a glance: store, embedder, indexes"
+)
 async def state(house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(DescribeMemory(), within=_WITHIN_S))
 
 
-@router.get("/facts", summary="Facts, newest first")
+@router.door("GET", "/facts", policy=Policy("memory.read", owner="profile"), summary="Facts, newest first")
 async def facts(house: TheHouse, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> JSONResponse:
     found = await house.ctx.request(ListFacts(limit=limit), within=_WITHIN_S)
     return JSONResponse({"facts": _plain(found)})
 
 
-@router.post("/facts", status_code=201, summary="Keep a fact")
+@router.door("POST", "/facts", policy=Policy("memory.write", owner="profile"), status_code=201, summary="Keep a fact")
 async def remember(fact: NewFact, house: TheHouse) -> JSONResponse:
     asked = Remember(text=fact.text, subject=fact.subject, fact_id=fact.id)
     return _json(await house.ctx.request(asked, within=_WITHIN_S), 201)
 
 
-@router.patch("/facts/{fact_id}", summary="Change the words of a fact")
+@router.door(
+    "PATCH", "/facts/{fact_id}", policy=Policy("memory.write", owner="profile"), summary="Change the words of a fact"
+)
 async def edit(fact_id: str, words: Words, house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(EditFact(fact_id=fact_id, text=words.text), within=_WITHIN_S))
 
 
-@router.delete("/facts", summary="Forget all facts")
+@router.door("DELETE", "/facts", policy=Policy("memory.write", owner="profile"), summary="Forget all facts")
 async def forget_facts(house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(Forget(fact_id="*"), within=_WITHIN_S))
 
 
-@router.delete("/facts/{fact_id}", summary="Forget a fact")
+@router.door("DELETE", "/facts/{fact_id}", policy=Policy("memory.write", owner="profile"), summary="Forget a fact")
 async def forget_fact(fact_id: str, house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(Forget(fact_id=fact_id), within=_WITHIN_S))
 
 
-@router.get("/collections", summary="Collections, by name")
+@router.door("GET", "/collections", policy=Policy("memory.read", owner="profile"), summary="Collections, by name")
 async def collections(house: TheHouse) -> JSONResponse:
     found = await house.ctx.request(ListCollections(), within=_WITHIN_S)
     return JSONResponse({"collections": _plain(found)})
 
 
-@router.delete("/collections/{name}", summary="Forget a collection with all its documents")
+@router.door(
+    "DELETE",
+    "/collections/{name}",
+    policy=Policy("memory.write", owner="profile"),
+    summary="Forget a collection with all its documents",
+)
 async def forget_collection(name: str, house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(Forget(collection=name), within=_WITHIN_S))
 
 
-@router.get("/documents", summary="Documents, newest first")
+@router.door("GET", "/documents", policy=Policy("memory.read", owner="profile"), summary="Documents, newest first")
 async def documents(
     house: TheHouse, collection: Collection = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 200
 ) -> JSONResponse:
@@ -116,14 +127,21 @@ async def documents(
     return JSONResponse({"documents": _plain(found)})
 
 
-@router.delete("/documents", summary="Forget a document by its name")
+@router.door(
+    "DELETE", "/documents", policy=Policy("memory.write", owner="profile"), summary="Forget a document by its name"
+)
 async def forget_document(
     house: TheHouse, name: Annotated[str, Query(min_length=1, max_length=1000)], collection: Collection = None
 ) -> JSONResponse:
     return _json(await house.ctx.request(Forget(document=name, collection=collection), within=_WITHIN_S))
 
 
-@router.put("/documents", summary="Take in a document: the file is the body")
+@router.door(
+    "PUT",
+    "/documents",
+    policy=Policy("memory.write", owner="profile", rate="costly", body=DOCUMENT_BYTES),
+    summary="Take in a document: the file is the body",
+)
 async def take_in(
     request: Request,
     house: TheHouse,
@@ -144,13 +162,24 @@ async def take_in(
     raise RuntimeError("a document was taken in without a result")
 
 
-@router.post("/search", summary="Passages of documents that fit a query, best first")
+@router.door(
+    "POST",
+    "/search",
+    policy=Policy("memory.read", owner="profile"),
+    summary="Passages of documents that fit a query, best first",
+)
 async def search(wanted: Wanted, house: TheHouse) -> JSONResponse:
     asked = Search(query=wanted.query, collection=wanted.collection, document=wanted.document, top=wanted.top)
     return JSONResponse({"hits": _plain(await house.ctx.request(asked, within=_WITHIN_S))})
 
 
-@router.post("/reindex", status_code=202, summary="Embed everything afresh, in the background")
+@router.door(
+    "POST",
+    "/reindex",
+    policy=Policy("daemon.control", audit=True),
+    status_code=202,
+    summary="Embed everything afresh, in the background",
+)
 async def reindex(house: TheHouse) -> JSONResponse:
     return _json(await house.ctx.request(Reindex(), within=_WITHIN_S), 202)
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 
+from services.api.doors import Doors
 from services.api.house import TheHouse
+from services.api.policy import Policy
 from services.messages.metrics import QueryMetrics
 
-router = APIRouter()
+router = Doors()
 _WITHIN_S = 5.0
 
 
-@router.get("/api/metrics", summary="Figures rolled up: by the hour up to 14 days, by the day beyond")
+@router.door(
+    "GET",
+    "/api/metrics",
+    policy=Policy("status.read"),
+    summary="Figures rolled up: by the hour up to 14 days, by the day beyond",
+)
 async def metrics(
     house: TheHouse,
     name: Annotated[str, Query(max_length=200, examples=["turn.voice_to_voice_ms"])] = "",

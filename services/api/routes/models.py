@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.api.doors import Doors
 from services.api.house import House, TheHouse
+from services.api.policy import Policy
 from services.api.sse import events
 from services.messages.models import (
     ChooseModel,
@@ -28,7 +30,7 @@ from services.messages.pool import DescribePool, PoolState
 from solo.bus import StreamRequest
 from solo.errors import SoloError
 
-router = APIRouter(prefix="/api/models")
+router = Doors(prefix="/api/models")
 _WITHIN_S = 30.0
 """For many headers at a first look."""
 _POOL_WITHIN_S = 1.0
@@ -71,7 +73,7 @@ class Elsewhere(BaseModel):
     """File name to give it; empty: its own."""
 
 
-@router.get("", summary="All model files, by name")
+@router.door("GET", "", policy=Policy("models.read"), summary="All model files, by name")
 async def models(
     house: TheHouse, refresh: Annotated[bool, Query(description="Look through the folders first.")] = False
 ) -> JSONResponse:
@@ -79,38 +81,58 @@ async def models(
     return JSONResponse({"models": await _plain(house, found)})
 
 
-@router.post("/choose", summary="Models that serve a need, best first, each with why in `note`")
+@router.door(
+    "POST",
+    "/choose",
+    policy=Policy("models.read"),
+    summary="Models that serve a need, best first, each with why in `note`",
+)
 async def choose(need: Need, house: TheHouse) -> JSONResponse:
     asked = ChooseModel(memory_bytes=need.memory_bytes, context=need.context, purpose=need.purpose, family=need.family)
     found = await house.ctx.request(asked, within=_CHECK_WITHIN_S)
     return JSONResponse({"models": await _plain(house, found)})
 
 
-@router.post("/pull", summary="Fetch a model into the folder of models")
+@router.door(
+    "POST",
+    "/pull",
+    policy=Policy("models.manage", rate="costly", audit=True),
+    summary="Fetch a model into the folder of models",
+)
 async def pull(source: Source, request: Request, house: TheHouse) -> Response:
     """With `Accept: text/event-stream` server-sent events `progress`, and last `result` with the model, checked;
     otherwise the model as JSON. A client that leaves stops it; asked again it goes on where it stopped."""
     return await _taken_in(house, request, PullModel(url=source.url, sha256=source.sha256, name=source.name))
 
 
-@router.post("/import", summary="Take a model from elsewhere on this machine into the folder of models")
+@router.door(
+    "POST",
+    "/import",
+    policy=Policy("models.manage", rate="costly", audit=True),
+    summary="Take a model from elsewhere on this machine into the folder of models",
+)
 async def bring(source: Elsewhere, request: Request, house: TheHouse) -> Response:
     """Answers as fetching does."""
     return await _taken_in(house, request, ImportModel(path=source.path, name=source.name))
 
 
-@router.get("/{name}", summary="One model")
+@router.door("GET", "/{name}", policy=Policy("models.read"), summary="One model")
 async def model(name: str, house: TheHouse) -> JSONResponse:
     return await _one(house, await house.ctx.request(FindModel(name=name), within=_WITHIN_S))
 
 
-@router.post("/{name}/verify", summary="Check a model from the start: header, template, content, trial load")
+@router.door(
+    "POST",
+    "/{name}/verify",
+    policy=Policy("models.manage", rate="costly", audit=True),
+    summary="Check a model from the start: header, template, content, trial load",
+)
 async def verify(name: str, house: TheHouse) -> JSONResponse:
     """A model that does not pass is an answer too: `verdict` is `refused`, and `reason` says why."""
     return await _one(house, await house.ctx.request(VerifyModel(name=name), within=_CHECK_WITHIN_S))
 
 
-@router.delete("/{name}", summary="Delete a model file")
+@router.door("DELETE", "/{name}", policy=Policy("models.manage", audit=True), summary="Delete a model file")
 async def remove(name: str, house: TheHouse) -> JSONResponse:
     return await _one(house, await house.ctx.request(RemoveModel(name=name), within=_WITHIN_S))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from services.api.doors import Doors
 from services.api.house import TheHouse
+from services.api.policy import Policy
 from services.api.sse import events
 from services.messages.conversation import AnswerPart, Ask
 
-router = APIRouter()
+router = Doors()
 _PART_WITHIN_S = 60.0
 
 
@@ -25,7 +26,12 @@ class Question(BaseModel):
     """True: server-sent events `delta` and, last, `turn`; False: the turn as JSON when it is over."""
 
 
-@router.post("/api/ask", summary="Ask a question, get the turn; with stream=true token by token")
+@router.door(
+    "POST",
+    "/api/ask",
+    policy=Policy("chat", owner="profile", rate="costly"),
+    summary="Ask a question, get the turn; with stream=true token by token",
+)
 async def ask(question: Question, house: TheHouse) -> Response:
     asked = Ask(text=question.text, talk=question.talk)
     if question.stream:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
+from services.api.doors import Doors
 from services.api.house import House
 from services.api.openai.chat import Streamed, answered
 from services.api.openai.chat_request import ChatRequest
@@ -11,14 +12,20 @@ from services.api.openai.errors import NoSuchRoute, NotSupported, OpenAIRoute
 from services.api.openai.live import Whole
 from services.api.openai.reading import read
 from services.api.openai.vectors import EmbeddingsRequest
+from services.api.policy import PICTURES_BYTES, Policy
 from services.api.routes import v1_models
 
-router = APIRouter(route_class=OpenAIRoute)
+router = Doors(route_class=OpenAIRoute)
 _EMBED_WITHIN_S = 120.0
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-@router.post("/v1/chat/completions", summary="Answer a conversation, whole or as server-sent events")
+@router.door(
+    "POST",
+    "/v1/chat/completions",
+    policy=Policy("chat", owner="profile", rate="costly", body=PICTURES_BYTES),
+    summary="Answer a conversation, whole or as server-sent events",
+)
 async def chat(request: Request) -> Response:
     house: House = request.app.state.house
     asked = await read(request, ChatRequest)
@@ -29,7 +36,9 @@ async def chat(request: Request) -> Response:
     return Whole(request, lambda: answered(house.ctx, question, model))
 
 
-@router.post("/v1/embeddings", summary="Texts as vectors of a language model")
+@router.door(
+    "POST", "/v1/embeddings", policy=Policy("embed", rate="costly"), summary="Texts as vectors of a language model"
+)
 async def embeddings(request: Request) -> Response:
     house: House = request.app.state.house
     asked = await read(request, EmbeddingsRequest)
@@ -41,14 +50,19 @@ async def embeddings(request: Request) -> Response:
     return Whole(request, make)
 
 
-@router.post("/v1/completions", summary="Not offered: text without a conversation")
+@router.door(
+    "POST",
+    "/v1/completions",
+    policy=Policy("chat", owner="profile", rate="costly"),
+    summary="Not offered: text without a conversation",
+)
 async def completions(request: Request) -> Response:
     raise NotSupported(
         "Solo's models are asked with a conversation, not with bare text", hint="Use /v1/chat/completions."
     )
 
 
-router.include_router(v1_models.router)
+router.contain(v1_models.router)
 
 
 @router.api_route("/v1/{rest:path}", methods=_METHODS, include_in_schema=False)

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from services.api.doors import Doors
 from services.api.house import House
 from services.api.openai.errors import NoSuchModel, OpenAIRoute
+from services.api.policy import Policy
 from services.messages.models import ListModels, ModelFile
 from services.messages.pool import DescribePool, LoadedModel, PoolState
 from solo.errors import SoloError
 
-router = APIRouter(route_class=OpenAIRoute)
+router = Doors(route_class=OpenAIRoute)
 _WITHIN_S = 5.0
 _OWNER = "solo"
 
 
-@router.get("/v1/models", summary="The models that can be asked, roles first")
+@router.door(
+    "GET", "/v1/models", policy=Policy("models.read", rate="cheap"), summary="The models that can be asked, roles first"
+)
 async def models(request: Request) -> Response:
     listed = await _listed(request.app.state.house)
     return JSONResponse({"object": "list", "data": list(listed.values())})
 
 
-@router.get("/v1/models/{name:path}", summary="One of them")
+@router.door("GET", "/v1/models/{name:path}", policy=Policy("models.read", rate="cheap"), summary="One of them")
 async def model(request: Request) -> Response:
     name = str(request.path_params["name"])
     listed = await _listed(request.app.state.house)

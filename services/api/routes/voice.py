@@ -7,19 +7,20 @@ import uuid
 from contextlib import suppress
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from services.api.doors import Doors
 from services.api.guard import envelope
 from services.api.house import House
+from services.api.policy import Policy
 from services.messages.audio import Attach, SoundCaptured, SoundEnded
 from services.messages.conversation import AnswerGrew, Ask, QuestionHeard, TurnFinished, TurnStarted
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
 from solo.supervision import Context, ServiceStateChanged, State
 
-router = APIRouter()
+router = Doors()
 MOST_FRAME_BYTES = 64 * 1024
 _IDLE_S = 3600.0
 _PART_WITHIN_S = 60.0
@@ -56,7 +57,11 @@ class Start(BaseModel):
     """A typed question, to be answered aloud; no sound is listened to then."""
 
 
-@router.websocket("/ws/voice")
+@router.socket(
+    "/ws/voice",
+    policy=Policy("audio", owner="profile", rate="costly"),
+    summary="Sound in, sound out: one question, answered aloud",
+)
 async def voice(socket: WebSocket) -> None:
     """Client: JSON `start`, then binary s16le mono 16 kHz sound (20 ms pieces), at its end JSON `{"type": "end"}`.
 

@@ -12,7 +12,7 @@ from services.llm.adapters.pace import Pace
 from services.llm.adapters.sampling import logprobs
 from services.llm.adapters.slots import Slots
 from services.llm.adapters.speculation import Drafter
-from services.llm.adapters.streams import Stream, first
+from services.llm.adapters.streams import Stream, by_slot, first
 from services.llm.adapters.threads import Threads
 from solo.errors import SoloError
 
@@ -80,7 +80,8 @@ class Batches:
         if self._waiting:
             self._admit()
         self._runtime.use_threads(self._threads.now())
-        writers = [stream for stream in self._running if stream.writing]
+        # In the order of their slots, which is the order in which llama.cpp decodes them together.
+        writers = sorted((stream for stream in self._running if stream.writing), key=by_slot)
         wrote = self._write_all(writers)
         return self._read_some(len(writers)) or wrote
 

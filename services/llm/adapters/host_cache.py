@@ -11,7 +11,7 @@ Tokens = tuple[int, ...]
 
 class Kept(NamedTuple):
     tokens: Tokens
-    state: bytes
+    state: bytearray
     """As llama.cpp wrote it."""
 
 
@@ -50,7 +50,7 @@ class HostCache:
         """Whether an entry of `size` bytes is worth making."""
         return size <= self._budget
 
-    def put(self, tokens: Tokens, state: bytes) -> None:
+    def put(self, tokens: Tokens, state: bytearray) -> None:
         if not self.takes(len(state)):
             return
         for shorter in [kept for kept in self._kept if tokens[: len(kept)] == kept]:

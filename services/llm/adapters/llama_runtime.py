@@ -230,18 +230,20 @@ class LlamaRuntime:
         lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
         return 0
 
-    def save(self, sequence: int) -> bytes:
+    def save(self, sequence: int) -> bytearray:
         """What has been evaluated of a sequence."""
-        size = self.lib.llama_state_seq_get_size(self.native, sequence)
-        buffer = (ctypes.c_uint8 * size)()
-        written = self.lib.llama_state_seq_get_data(self.native, buffer, size, sequence)
-        return ctypes.string_at(buffer, written)
+        state = bytearray(self.saved_bytes(sequence))
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        written = self.lib.llama_state_seq_get_data(self.native, buffer, len(state), sequence)
+        del buffer  # what is lent cannot be cut
+        del state[written:]
+        return state
 
     def saved_bytes(self, sequence: int) -> int:
         return int(self.lib.llama_state_seq_get_size(self.native, sequence))
 
-    def restore(self, sequence: int, state: bytes) -> bool:
+    def restore(self, sequence: int, state: bytearray) -> bool:
         """Put it back, into any sequence of the same model and context. False: llama.cpp refuses it."""
         self.forget(sequence, 0)
-        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)  # lent: a long prompt has tens of megabytes
         return bool(self.lib.llama_state_seq_set_data(self.native, buffer, len(state), sequence))

@@ -42,6 +42,8 @@ class Stream:
     begun_at: float = 0.0
     """The step it is being written in began; 0: none."""
     _said: list[TokenLogprob] = field(default_factory=list)
+    _heard: bool = False
+    """Something of the answer has been said: readers wait for the first word, and are patient then."""
 
     @property
     def rank(self) -> int:
@@ -82,6 +84,9 @@ class Stream:
             self._said.append(logprob)
         if not text:
             return
+        if self.lane != "voice":
+            self.work.patient = self._heard
+            self._heard = True
         if self.logprobs is None:
             self.work.say(text)
         else:
@@ -110,3 +115,8 @@ class Stream:
 def first(streams: Sequence[Stream]) -> list[Stream]:
     """In the order in which they are served: by lane, then as they came."""
     return sorted(streams, key=lambda stream: (stream.rank, stream.asked_at))
+
+
+def by_slot(stream: Stream) -> int:
+    assert stream.slot is not None
+    return stream.slot.number
