@@ -98,11 +98,16 @@ class DriveLoop:
         """For ever; the reader ends the process."""
         busy = False
         while True:
-            for frame in self._come(wait=not busy):
-                self._take(frame)
-            busy = self._driver.step()
-            if self._said and not (busy and self._can_wait()):
-                self._flush()
+            busy = self.turn(wait=not busy)
+
+    def turn(self, *, wait: bool) -> bool:
+        """What has come, a step, what is to be told. `wait` for something to come; True: more can be done at once."""
+        for frame in self._come(wait=wait):
+            self._take(frame)
+        busy = self._driver.step()
+        if self._said and not (busy and self._can_wait()):
+            self._flush()
+        return busy
 
     def _come(self, *, wait: bool) -> Iterator[Frame]:
         try:

@@ -30,10 +30,11 @@ class AnswerText:
         skip: str = "",
         marks: Sequence[str] = (),
         thinking: bool = False,
+        bare: bool = False,
     ) -> None:
         """`skip`: leading text to leave out where the answer begins with it (it has been said already); `marks`:
         `ChatTemplate.marks()`, where a model that writes them as plain text has gone on to another turn; `thinking`:
-        the answer begins within a block of thoughts.
+        the answer begins within a block of thoughts; `bare`: it goes on with a text, and nothing in it is thought.
 
         For an answer in a prescribed form leave `marks` out: it cannot run away, and may have to quote them.
         """
@@ -49,6 +50,8 @@ class AnswerText:
         self._longest = max(map(len, (*self._beginnings, *self._tails)), default=0) + BLANKS
         self._held = ""
         self._at: Literal["begin", "thought", "behind", "answer"] = "thought" if thinking else "begin"
+        if bare:
+            self._at = "answer"
         self.thought = ""
         """What was thought, where the model thinks aloud."""
         self.stopped = False

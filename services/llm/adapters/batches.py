@@ -101,28 +101,41 @@ class Batches:
         return went
 
     def _read_some(self, writers: int) -> bool:
-        """Pieces of prompts, as long as who is writing can wait; short ones whole."""
-        most = min(self._pace.reading(writers), self._runtime.batch - 1)
-        went = False
-        for stream in first([stream for stream in self._running if stream.reading]):
-            assert stream.slot is not None
-            begin = len(stream.slot.tokens)
-            left = len(stream.prompt) - begin
-            size = left if left <= SHORT else piece(left, most)
+        """Pieces of prompts, as long as who is writing can wait; short ones whole, and those together."""
+        readers = first([stream for stream in self._running if stream.reading])
+        short = [stream for stream in readers if stream.unread <= SHORT]
+        went = bool(short)
+        while short:
+            self._read_together(sorted(short, key=by_slot))
+            short = [stream for stream in short if stream.reading]
+        most = min(self._pace.reading(writers), self._runtime.piece - 1)
+        for stream in [stream for stream in readers if stream.reading]:
+            size = piece(stream.unread, most)
             if size == 0:
                 break
-            self._read(stream, stream.prompt[begin : begin + size])
+            self._read([stream], size)
             most -= size
             went = True
         return went
 
-    def _read(self, stream: Stream, tokens: list[int]) -> None:
+    def _read_together(self, streams: list[Stream]) -> None:
+        """The same number of tokens of each, in one call, with none left over alone: llama.cpp computes what sequences
+        have in common at once, and what is longer by itself."""
+        size = min(stream.unread for stream in streams)
+        alike = [stream for stream in streams if stream.unread != size + 1]
+        self._read(alike[: max(1, self._runtime.piece // size)], size)
+
+    def _read(self, streams: list[Stream], size: int) -> None:
         rows: list[Row] = []
-        placed = [self._place(rows, stream, tokens, [])]
+        placed = []
+        for stream in streams:
+            assert stream.slot is not None
+            begin = len(stream.slot.tokens)
+            placed.append(self._place(rows, stream, stream.prompt[begin : begin + size], []))
         began = time.perf_counter()
         # Nobody who leaves waits for the end of a long piece; who stays has it read again.
-        self._decode(rows, placed, self._somebody_left if len(tokens) > BRIEF else None)
-        self._took(time.perf_counter() - began, 0, len(tokens))
+        self._decode(rows, placed, self._somebody_left if len(rows) > BRIEF else None)
+        self._took(time.perf_counter() - began, 0, len(rows))
 
     def _somebody_left(self) -> bool:
         return any(stream.work.cancelled for stream in self._running)

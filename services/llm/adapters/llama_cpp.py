@@ -157,7 +157,12 @@ class LlamaCpp:
         runtime = self._runtime
         assert runtime is not None
         form = constraint(asked.form, asked.tools, asked.tool_choice, self._template.calls)
-        prompt = self._prompts.complete(asked)
+        bare = asked.prompt is not None
+        prompt = (
+            self._prompts.complete(asked)
+            if asked.prompt is None
+            else self._prompts.bare(asked.prompt, asked.max_tokens)
+        )
         done: Completed = {
             "finish": "cancelled",
             "prompt_tokens": len(prompt.tokens) + len(prompt.said),
@@ -189,7 +194,7 @@ class LlamaCpp:
             lane=asked.lane,
             max_tokens=asked.max_tokens,
             logprobs=asked.logprobs,
-            reply=Reply(asked.stop, prompt.skip, self._marks, tools, form, thinking=self._template.thinks),
+            reply=Reply(asked.stop, prompt.skip, self._marks, tools, form, thinking=self._template.thinks, bare=bare),
             sampler=sampler,
             done=done,
         )

@@ -98,6 +98,9 @@ class LlamaRuntime:
         """Tokens that a sequence can hold; never more than the model was trained on."""
         self.batch = max(sequences * MOST_WANTED, min(batch, self.context))
         """Rows that a step can have."""
+        most = GPU_BATCH if self._on_gpu else SAME_KERNEL if self._guessing else CPU_BATCH
+        self.piece = min(self.batch, most)
+        """Rows that are computed at once; llama.cpp cuts a longer step, and then some may come to stand alone."""
         self.native = self._new_context(path, sequences)
         self._memory = lib.llama_get_memory(self.native)
         if not self._memory or not lib.llama_model_has_decoder(self.model) or lib.llama_model_has_encoder(self.model):
@@ -129,8 +132,7 @@ class LlamaRuntime:
         params.n_seq_max = sequences
         params.kv_unified = False
         params.n_batch = self.batch
-        most = GPU_BATCH if self._on_gpu else SAME_KERNEL if self._guessing else CPU_BATCH
-        params.n_ubatch = min(self.batch, most)
+        params.n_ubatch = self.piece
         # Only of some tokens the logits are wanted: without this a buffer for those of a whole batch is reserved.
         params.n_outputs_max = sequences * MOST_WANTED
         params.n_threads = self._threads

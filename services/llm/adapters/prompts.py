@@ -10,7 +10,7 @@ from services.formats.marking import Part, Slot
 from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, fit, zone_of
 from services.llm.adapters.requests import Asked
 from services.llm.adapters.vocabulary import Vocabulary
-from services.llm.engine import ChatMessage, Tool
+from services.llm.engine import ChatMessage, PromptTooLong, Tool
 
 LONGEST_TOKEN = 32
 """Bytes. Usual text has 3 to 5 for each token; one of more than this many for each token of the context is not even
@@ -53,6 +53,24 @@ class Prompts:
             fitted.dropped,
             sum(self._vocabulary.length(message["content"]) for message in left_out),
         )
+
+    def bare(self, text: str, max_tokens: int) -> Prompt:
+        """Text to go on with, without a template: control tokens in it stay text. Raises `PromptTooLong`."""
+        length = len(text.encode(errors="replace"))
+        if length > self._context * LONGEST_TOKEN:
+            tokens: list[int] = []
+            count = length // LONGEST_TOKEN  # at least
+        else:
+            tokens = self._vocabulary.encode([Slot(0, text, "volatile")])
+            count = len(tokens)
+        if count + max_tokens > self._context:
+            raise PromptTooLong(
+                f"The prompt takes {count} tokens and {max_tokens} are asked for the answer, the model has "
+                f"{self._context}",
+                hint="Shorten the prompt, ask for a shorter answer, or raise the model's context.",
+            )
+        zones = {"system": 0, "history": 0, "memory": 0, "question": count, "tools": 0, "template": 0}
+        return Prompt(tokens, [], "", zones, 0, 0)
 
     def beginning(self, messages: list[ChatMessage]) -> list[int]:
         """A prompt up to its next question, or up to the last word of a question still being asked."""

@@ -21,10 +21,12 @@ class Reply:
         tools: ToolReader | None,
         constraint: Constraint | None,
         thinking: bool = False,
+        bare: bool = False,
     ) -> None:
         """`skip`: what was said already; `marks`: texts with which the model would begin somebody else's turn;
-        `thinking`: the answer begins within a block of thoughts."""
-        self._text = AnswerText(stop, skip=skip, marks=() if constraint is not None else marks, thinking=thinking)
+        `thinking`: the answer begins within a block of thoughts; `bare`: it is no turn of a conversation, but text."""
+        marks = () if constraint is not None or bare else marks
+        self._text = AnswerText(stop, skip=skip, marks=marks, thinking=thinking and not bare, bare=bare)
         self._tools = tools
         self._constraint = constraint
         self._said: list[str] = []

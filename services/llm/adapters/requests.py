@@ -42,6 +42,8 @@ class Asked:
     tool_choice: str
     logprobs: int | None
     lane: str
+    prompt: str | None
+    """Bare text instead of messages."""
 
     @classmethod
     def check(cls, params: dict[str, Any]) -> Asked:
@@ -56,18 +58,30 @@ class Asked:
             "tool_choice": "auto",
             "logprobs": None,
             "lane": "chat",
+            "prompt": None,
         }
         if unknown := sorted(set(params) - set(known) - {"messages"}):
             raise BadEngineInput(f"The engine knows no {unknown[0]!r}", hint=f"It knows {', '.join(sorted(known))}.")
         asked = cls(messages=params.get("messages") or [], **{name: params.get(name, known[name]) for name in known})
-        check_messages(asked.messages)
-        if asked.messages[-1]["role"] not in {"user", "tool"}:
-            raise BadEngineInput("The last message is not the user's", hint="End the messages with the question.")
+        if asked.prompt is not None:
+            asked._check_prompt()
+        else:
+            check_messages(asked.messages)
+            if asked.messages[-1]["role"] not in {"user", "tool"}:
+                raise BadEngineInput("The last message is not the user's", hint="End the messages with the question.")
         asked._check_numbers()
         _check_texts(asked.stop)
         if asked.lane not in LANES:
             raise BadEngineInput(f"There is no lane {asked.lane!r}", hint=f"Use one of {', '.join(LANES)}.")
         return asked
+
+    def _check_prompt(self) -> None:
+        if not isinstance(self.prompt, str) or not self.prompt:
+            raise BadEngineInput("There is no text to go on with", hint="Send at least one character.")
+        if self.messages or self.tools or self.prefix:
+            raise BadEngineInput(
+                "Bare text takes no messages, no tools and no beginning of an answer", hint="Send a conversation."
+            )
 
     def _check_numbers(self) -> None:
         if not isinstance(self.max_tokens, int) or self.max_tokens < 1:

@@ -55,6 +55,11 @@ class Stream:
         return self.slot is not None and len(self.slot.tokens) < len(self.prompt)
 
     @property
+    def unread(self) -> int:
+        """Tokens of the prompt that are not evaluated yet."""
+        return len(self.prompt) - (len(self.slot.tokens) if self.slot is not None else 0)
+
+    @property
     def writing(self) -> bool:
         """It can go on with its answer: a token waits to be decoded, and the asker has room for the next."""
         return self.token is not None and self.work.room > 0

@@ -23,13 +23,13 @@ class Cells:
         del self.held[sequence][keep:]
         return keep
 
-    def save(self, sequence: int) -> bytes:
-        return repr(self.held[sequence]).encode()
+    def save(self, sequence: int) -> bytearray:
+        return bytearray(repr(self.held[sequence]).encode())
 
     def saved_bytes(self, sequence: int) -> int:
         return len(self.save(sequence))
 
-    def restore(self, sequence: int, state: bytes) -> bool:
+    def restore(self, sequence: int, state: bytearray) -> bool:
         self.copies += 1
         self.held[sequence] = [int(word) for word in state.decode().strip("[]").split(",")]
         return True
@@ -159,3 +159,22 @@ def test_what_a_slot_says_is_what_it_holds(calls: list[list[int]], budget: int) 
         use(slots, cells, tokens)
         assert host.bytes <= budget
         assert slots.free() == 3
+
+
+def test_slots_in_use_lie_beside_each_other() -> None:
+    slots, cells, _ = slots_of(5)
+    for number in (2, 0, 4, 1, 3):  # used in an order that leaves the oldest ones apart
+        slot = slots._slots[number]
+        evaluate(cells, slot, [number * 100 + at for at in range(20)])
+        slots.give_back(slot)
+    taken = sorted(slots.claim([9000 + number] * 30).number for number in range(4))
+    assert taken == list(range(taken[0], taken[0] + 4))
+
+
+def test_a_good_beginning_is_worth_a_hole() -> None:
+    slots, cells, _ = slots_of(5)
+    known = list(range(40))
+    evaluate(cells, slots._slots[4], known)
+    first = slots.claim([7, 7, 7])
+    assert slots.claim([*known, 1]).number == 4
+    assert first.number == 0
