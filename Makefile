@@ -44,8 +44,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/env_example.py --check
-	$(BIN)/python scripts/errors_page.py --check
+	$(BIN)/python -m scripts.reference --check
 
 format: setup
 	$(BIN)/ruff format .
@@ -58,8 +57,7 @@ faults: setup
 	TEST_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
 
 docs: setup
-	$(BIN)/python scripts/env_example.py
-	$(BIN)/python scripts/errors_page.py
+	$(BIN)/python -m scripts.reference
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header \

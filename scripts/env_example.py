@@ -1,11 +1,10 @@
-"""Writes `.env.example`: every setting with its default and what it means; `--check` only compares."""
+"""The file `.env.example`: every setting with its default and what it means."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import json
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from solo.settings import MachineSettings, variable
 
 FILE = Path(__file__).resolve().parents[1] / ".env.example"
 HEAD = """\
-# Every setting of Solo with its default. Made by scripts/env_example.py (`make docs`); do not edit.
+# Every setting of Solo with its default. Made by scripts/reference.py (`make docs`); do not edit.
 #
 # Copy it to .env where Solo is started and take the # off the lines to change. What is set in the environment
 # counts more than .env, and .env more than solo.toml in the state directory, where the section [stt] with the line
@@ -96,17 +95,3 @@ def _default(field: FieldInfo) -> str:
         return json.dumps(value)
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return json.dumps(text, ensure_ascii=False) if set(text) & set(" #'\"\\$") else text
-
-
-def main() -> int:
-    if "--check" in sys.argv:
-        if not FILE.is_file() or FILE.read_text(encoding="utf-8") != page():
-            print(f"{FILE.name} is out of date: run `make docs`", file=sys.stderr)
-            return 1
-        return 0
-    FILE.write_text(page(), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

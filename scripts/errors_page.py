@@ -1,11 +1,10 @@
-"""Writes `docs/errors.md`: every error code, what it means and what to do; `--check` only compares."""
+"""The page `docs/errors.md`: every error code, what it means and what to do."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import pkgutil
-import sys
 from pathlib import Path
 
 import services
@@ -20,7 +19,7 @@ Every failure that Solo has a name for, by its code: the word in square brackets
 every answer of the API, in `solo ask --json`, in the log and in `/status`. Codes are stable; messages and hints are for
 people and may change. *Asked again*: an idempotent question that fails so is asked once more by itself.
 
-Made by `scripts/errors_page.py` (`make docs`); do not edit.
+Made by `scripts/reference.py` (`make docs`); do not edit.
 """
 
 
@@ -49,17 +48,3 @@ def errors() -> dict[str, type[SoloError]]:
 def meaning(kind: type[SoloError]) -> str:
     """The docstring's first sentence, which is also the default message."""
     return inspect.cleandoc(kind.__doc__ or "").splitlines()[0]
-
-
-def main() -> int:
-    if "--check" in sys.argv:
-        if not FILE.is_file() or FILE.read_text(encoding="utf-8") != page():
-            print(f"{FILE.name} is out of date: run `make docs`", file=sys.stderr)
-            return 1
-        return 0
-    FILE.write_text(page(), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
