@@ -167,6 +167,23 @@ class TestLlamaCppTogether:
         assert again.text == first
         assert ask(real, LONG, max_tokens=12).text == first
 
+    def test_one_that_leaves_while_prompts_are_read_together(self, real: LLMEngine) -> None:
+        expected = [alone(real, number) for number in range(2)]
+        staying = [begin(real, "complete", messages=QUESTIONS[number], max_tokens=MOST) for number in range(2)]
+        leaving = begin(real, "complete", messages=asked("Something else altogether, please?"), max_tokens=MOST)
+        runtime = real._runtime  # type: ignore[attr-defined]
+        decode = runtime.decode
+
+        def decode_and_leave(rows: Any, abandon: Any = None) -> bool:
+            leaving.work.cancel()
+            return bool(decode(rows, abandon))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runtime, "decode", decode_and_leave)
+            finish(real, leaving, *staying)
+        assert [one.text for one in staying] == expected
+        assert leaving.done["finish"] == "cancelled"
+
     def test_spoken_turns_have_a_slot_of_their_own(self, real: LLMEngine) -> None:
         askings = [*begin_all(real, 5, lane="chat"), *begin_all(real, 5, lane="batch")]
         for _ in range(3):

@@ -105,7 +105,7 @@ class Batches:
         readers = first([stream for stream in self._running if stream.reading])
         short = [stream for stream in readers if stream.unread <= SHORT]
         went = bool(short)
-        while short:
+        while short and not self._somebody_left():  # who left is dropped first, in the next step
             self._read_together(sorted(short, key=by_slot))
             short = [stream for stream in short if stream.reading]
         most = min(self._pace.reading(writers), self._runtime.piece - 1)
