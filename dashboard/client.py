@@ -15,6 +15,7 @@ import platformdirs
 from pydantic import ValidationError
 
 from dashboard.history import HOURS, NAMES, Answer, Series
+from dashboard.pool import Pool
 from dashboard.status import Status
 
 DEFAULT_PORT = 8700
@@ -98,6 +99,18 @@ class Client:
             except (httpx.TransportError, ValidationError):
                 return None
         return tuple(found)
+
+    def fetch_pool(self) -> Pool | None:
+        """The language models; None where there are none to be had, as for the figures."""
+        door = _door(self._environ)
+        if isinstance(door, Down):
+            return None
+        _, url, key = door
+        try:
+            answer = self._http.get(f"{url}/api/llm/health", headers={"Authorization": f"Bearer {key}"})
+            return Pool.model_validate_json(answer.content) if answer.status_code == 200 else None
+        except (httpx.TransportError, ValidationError):
+            return None
 
     def close(self) -> None:
         self._http.close()

@@ -11,6 +11,7 @@ from dashboard import views
 from dashboard.client import Client, Down
 from dashboard.history import Series
 from dashboard.look import CSS, ICON, state_colour
+from dashboard.pool import Pool
 from dashboard.status import Status
 from dashboard.units import ago, clock, literal
 
@@ -32,6 +33,7 @@ class LastSeen:
 
     status: Status | None = None
     at: datetime | None = None
+    pool: Pool | None = None
     history: tuple[Series, ...] | None = None
     history_at: datetime | None = None
     """When it was asked for, with or without an answer."""
@@ -61,6 +63,7 @@ def _refresh() -> None:
     seen = _last_seen()
     if isinstance(found, Status):
         seen.status, seen.at = found, now
+        seen.pool = _client().fetch_pool()
         _ask_history(seen, now)
     _header(found, seen, now)
     if isinstance(found, Down):
@@ -110,5 +113,7 @@ def _board(seen: LastSeen, status: Status, now: datetime) -> None:
         with st.container(key="history"):
             views.course(seen.history)
     views.services(status, now)
+    if seen.pool is not None:
+        views.models(seen.pool)
     views.bus(status)
     views.dialogues(status.turns, now)

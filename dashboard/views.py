@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard.history import HOURS, Series, bars, error_rows, lines, speed_rows, voice_rows
 from dashboard.history import memory_rows as past_memory_rows
 from dashboard.look import outcome_colour
+from dashboard.pool import Pool, ledger_line, model_rows, share
 from dashboard.stages import chart_rows, count_drawn, result, spec, speeds, voices
 from dashboard.status import Status, Turn
 from dashboard.tables import drops, loop_note, mailbox_rows, memory_rows, memory_spec, service_rows
@@ -100,6 +101,14 @@ def services(status: Status, now: datetime) -> None:
         return
     with st.container(key="services"):
         st.table(service_rows(status.services, now), border="horizontal", hide_index=True, alt="Services")
+
+
+def models(pool: Pool) -> None:
+    """The language models, which roles they play, and the memory that they share."""
+    st.subheader("Language models", anchor=False)
+    with st.container(key="models"):
+        st.table(model_rows(pool), border="horizontal", hide_index=True, alt="Language models")
+        st.progress(share(pool), ledger_line(pool))
 
 
 def bus(status: Status) -> None:
