@@ -24,6 +24,8 @@ CONTEXT = 2560
 """Of each slot: a prompt of 2 000 tokens and its answer."""
 SYSTEM = {"role": "system", "content": "You are Solo, a concise voice assistant."}
 LONG_WORDS = 1950
+LONG_AFTER_S = 1.5
+"""How long a stream has been asked for when the long prompt comes."""
 COUNTING = "Go on counting, and do not stop: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,"
 """A model that counts does not come to an end by itself."""
 
@@ -96,16 +98,15 @@ async def _beside_a_long_prompt(client: httpx.AsyncClient, peer: Peer, round_: i
     first token."""
     # As for a spoken turn: each token at once. Readers are told several together, which would hide what is measured.
     writing = asyncio.create_task(ask(client, peer, COUNTING, 400, lane="voice"))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(LONG_AFTER_S)
     reading = asyncio.create_task(
         ask(client, peer, f"Number {round_}. " + "rain " * LONG_WORDS + " Now count on: 1, 2, 3, 4,", 16)
     )
     written = await writing
     read = await reading
     gaps = [after - before for before, after in zip(written.times, written.times[1:], strict=False)]
-    first = written.times[0] + 0.5
-    alone = [gap for gap, at in zip(gaps, written.times[1:], strict=False) if at < first - 0.1]
-    beside = [gap for gap, at in zip(gaps, written.times[1:], strict=False) if at > first]
+    alone = [gap for gap, at in zip(gaps, written.times[1:], strict=False) if at < LONG_AFTER_S - 0.1]
+    beside = [gap for gap, at in zip(gaps, written.times[1:], strict=False) if at > LONG_AFTER_S]
     # A model that has nothing to say to so much rain says it as late.
     return statistics.median(alone), sorted(beside)[int(len(beside) * 0.99)], (read.times or [read.took])[0]
 
