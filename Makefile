@@ -10,7 +10,11 @@ PORCUPINE := .cache/pvporcupine-1.9.5
 # Rounds of every fault in `make faults`; `make test` runs each once.
 ROUNDS ?= 10
 
-.PHONY: help setup run test check format bench faults lock docs clean
+# Bodies for every route of /v1, and examples for every route there is, in `make fuzz`; `make test` has a few of each.
+BODIES ?= 15000
+EXAMPLES ?= 1000
+
+.PHONY: help setup run test check format bench faults fuzz lock docs clean
 
 help:
 	@echo "make run     start Solo and its dashboard (Ctrl+C stops)"
@@ -18,6 +22,7 @@ help:
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   measure against the bare engines"
 	@echo "make faults  kill, freeze and crash every engine, ROUNDS=$(ROUNDS) times each"
+	@echo "make fuzz    what is allowed and what is not, EXAMPLES=$(EXAMPLES) times for every route"
 	@echo "make lock    resolve the dependencies afresh; make docs regenerates the reference pages"
 
 setup: $(STAMP)
@@ -55,6 +60,10 @@ bench: setup
 
 faults: setup
 	TEST_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
+
+fuzz: setup
+	TEST_FUZZ_ROUNDS=$(BODIES) $(BIN)/python -m pytest tests/unit/services/test_api_v1_fuzz.py --timeout=7200
+	TEST_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz --timeout=7200
 
 docs: setup
 	$(BIN)/python -m scripts.reference

@@ -22,6 +22,7 @@ PARTS = (
     "services.vad.spec",
     "services.wake.spec",
     "services.stt.spec",
+    "services.codec.spec",
     "services.llm.spec",
     "services.tts.spec",
     "services.security.spec",
@@ -31,6 +32,7 @@ PARTS = (
     "services.chats.spec",
     "services.memory.spec",
     "services.conversation.spec",
+    "services.config.spec",
     "services.api.spec",
 )
 

@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import solo
-from solo import logs
+from solo import egress, logs
 from solo.bus import Bus, Overflow
 from solo.isolation import confine
 from solo.logs import get_logger
 from solo.parts import Tree
+from solo.privacy import standing
 from solo.state_dir import StateDir
 from solo.supervision import Describe, RestartLimitReached, State, StopRequested, Supervisor, SystemState
 from solo.supervision.loop_health import LoopHealth
@@ -44,10 +45,11 @@ def run(tree: Tree, companion: Companion | None = None) -> int:
     Raises SoloError when it cannot start: state directory, port, settings.
     """
     logs.configure(tree.machine.log_level, tree.machine.log_format)
+    allowed = tuple(standing.configured(tree.machine))
     home = StateDir(tree.machine.state_dir)
     home.claim()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with egress.enforced(*allowed), asyncio.Runner(loop_factory=egress.loop_factory()) as runner:
             daemon = Daemon(tree, companion)
             code = runner.run(daemon.run())
             if daemon.has_deaf_service:
@@ -85,6 +87,7 @@ class Daemon:
 
     async def run(self) -> int:
         self._take_signals()
+        self._tell_of_refusals()
         self._log.info(
             "starting", version=solo.__version__, pid=os.getpid(), state_dir=str(self._tree.machine.state_dir)
         )
@@ -127,6 +130,16 @@ class Daemon:
                 loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
         if sys.platform == "win32":
             signal.signal(signal.SIGBREAK, lambda *_: loop.call_soon_threadsafe(self.stop, "signal"))
+
+    def _tell_of_refusals(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def tell(refused: egress.Refused) -> None:
+            told = standing.told(refused)
+            with suppress(RuntimeError):  # the loop is closed: Solo is ending
+                loop.call_soon_threadsafe(self._bus.publish, told)
+
+        egress.GUARD.on_refused = tell
 
     def _on_change(self) -> None:
         if not self._settled and self._supervisor.all_settled:
@@ -189,6 +202,7 @@ class Daemon:
                     for box in bus.mailboxes
                 ),
             ),
+            egress=standing.state(),
             services=services,
         )
 
@@ -210,13 +224,3 @@ class Daemon:
         while every is not None:
             self._notifier.alive()
             await asyncio.sleep(every)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if sys.platform == "win32":
-        return None  # the Proactor loop, which has subprocesses
-    with suppress(ImportError):
-        import uvloop
-
-        return uvloop.new_event_loop
-    return None

@@ -64,6 +64,15 @@ class DatabaseSettings(BaseModel):
     """Seconds between two runs of the maintenance function, where no pg_cron runs it."""
 
 
+class EgressSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    allow: tuple[str, ...] = ()
+    """Other machines that the daemon may connect to, besides those that other settings name.
+
+    Each as host, host:port, an address, or a network such as 10.0.0.0/8."""
+
+
 class MachineSettings(BaseSettings):
     """Read by the daemon and by every command that talks to it."""
 
@@ -93,6 +102,8 @@ class MachineSettings(BaseSettings):
     """Seconds that work under way may take to finish when Solo is asked to stop."""
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     """Where Solo keeps what it must not forget."""
+    egress: EgressSettings = Field(default_factory=EgressSettings)
+    """Where the daemon may connect to."""
     loop_blocked_ms: float = Field(default=50.0, gt=0)
     """A loop held longer than this is counted and logged with its stack."""
     watchdog_s: float = Field(default=30.0, gt=0)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from solo.bus import Bus
-from solo.run import _loop_factory
+from solo.egress import loop_factory
 from solo.supervision import Context
 from tests.virtual_time import VirtualTimeLoop
 
@@ -28,7 +28,7 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("virtual_time") is not None:
         return {"virtual": VirtualTimeLoop}
     if item.get_closest_marker("daemon_loop") is not None:
-        return {"daemon": _loop_factory() or asyncio.new_event_loop}
+        return {"daemon": loop_factory()}
     return {"plain": asyncio.new_event_loop}
 
 

@@ -6,11 +6,15 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from services.api.policy import Policy, RouteTable, Row
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEALTHZ = "/healthz"
 READYZ = "/readyz"
+_FIRST = {path: Row("GET", path, Policy(None, rate="cheap")) for path in (HEALTHZ, READYZ)}
+"""What is answered before the table of routes is there."""
 
 
 class Front:
@@ -18,11 +22,23 @@ class Front:
 
     def __init__(self) -> None:
         self._rooms: ASGIApp | None = None
+        self.table: RouteTable | None = None
+        """None until the rooms are there."""
         self._furnished = asyncio.Event()
 
-    def furnish(self, rooms: ASGIApp) -> None:
+    def furnish(self, rooms: ASGIApp, table: RouteTable) -> None:
         self._rooms = rooms
+        self.table = table
         self._furnished.set()
+
+    async def row(self, scope: Scope) -> Row | None:
+        """What is asked for, as soon as that can be said; None: there is no such route."""
+        if self.table is None:
+            if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and scope["path"] in _FIRST:
+                return _FIRST[scope["path"]]
+            await self._furnished.wait()
+        assert self.table is not None
+        return self.table.find(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == HEALTHZ and scope["method"] in {"GET", "HEAD"}:

@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from services.api.recent import RecentTurns
+from services.messages.security import Principal
 from solo.supervision import Context
 
 
@@ -26,3 +27,12 @@ def _house(connection: HTTPConnection) -> House:
 
 
 TheHouse = Annotated[House, Depends(_house)]
+
+
+def _who(connection: HTTPConnection) -> Principal:
+    """Whom the guard let in; a route that nobody guards has nobody and crashes, it never guesses."""
+    who: Principal = connection.scope["principal"]
+    return who
+
+
+Who = Annotated[Principal, Depends(_who)]

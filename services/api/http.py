@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -11,27 +13,68 @@ import solo
 from services.api.guard import envelope
 from services.api.house import House
 from services.api.policy import RouteTable
-from services.api.routes import cache, chats, events, health, llm, memory, metrics, models, turns, v1, voice
+from services.api.routes import (
+    audit,
+    auth,
+    cache,
+    chats,
+    events,
+    health,
+    keys,
+    llm,
+    memory,
+    metrics,
+    models,
+    privacy,
+    turns,
+    users,
+    v1,
+    voice,
+)
 from solo.errors import SoloError
 
 STATUS = {
     "api.bad_request": 422,
+    "api.forbidden": 403,
+    "api.identity_unavailable": 503,
     "api.invalid_parameter": 400,
+    "api.key_too_wide": 403,
+    "api.no_chat": 404,
+    "api.no_job": 404,
+    "api.no_such_key": 404,
     "api.no_such_model": 404,
+    "api.no_such_response": 404,
     "api.no_such_route": 404,
-    "api.not_supported": 501,
+    "api.no_turn": 404,
+    "api.origin_missing": 403,
+    "api.refresh_missing": 401,
+    "api.resume_gone": 410,
+    "api.stopping": 503,
     "api.too_large": 413,
+    "api.too_many_chats": 503,
+    "api.too_many_jobs": 503,
+    "api.too_many_requests": 429,
+    "api.turn_cancelled": 409,
+    "api.turn_under_way": 409,
     "audio.source_taken": 409,
     "audio.source_unknown": 404,
     "audio.too_many_sources": 503,
     "bus.busy": 503,
     "bus.deadline": 504,
-    "bus.no_handler": 503,
     "bus.handler_stopped": 503,
+    "bus.no_handler": 503,
+    "codec.session_lost": 503,
+    "codec.too_long": 400,
+    "codec.unreadable": 400,
+    "config.bad_value": 422,
+    "config.needs_restart": 409,
+    "config.unknown": 404,
     "db.busy": 503,
     "db.full": 507,
     "db.timeout": 503,
     "db.unavailable": 503,
+    "egress.bad_endpoint": 422,
+    "egress.refused": 403,
     "engine.bad_input": 400,
     "engine.died": 503,
     "engine.hung": 503,
@@ -81,11 +124,24 @@ STATUS = {
     "models.too_large": 413,
     "models.unknown": 404,
     "models.unreadable": 422,
+    "security.bad_login": 401,
+    "security.bad_scope": 422,
+    "security.busy": 503,
+    "security.name_taken": 409,
+    "security.no_key": 404,
+    "security.no_user": 404,
+    "security.slow_down": 429,
+    "security.unauthorized": 401,
+    "security.unavailable": 503,
+    "security.weak_password": 422,
     "state.unusable": 507,
 }
 """HTTP status of each error code; 500 for the others."""
 
-ROUTES = (v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice)
+ROUTES = (
+    v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice, auth, users, keys, audit,
+    privacy,
+)  # fmt: skip
 """Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
 
 
@@ -125,7 +181,8 @@ def application(house: House) -> FastAPI:
 async def _solo_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SoloError)
     status = STATUS.get(error.code, 500)
-    headers = {"retry-after": "2"} if status == 503 else None
+    wait = getattr(error, "retry_after", 2.0)
+    headers = {"retry-after": str(math.ceil(wait))} if status in {429, 503} else None
     return JSONResponse(envelope(error), status_code=status, headers=headers)
 
 

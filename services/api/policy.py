@@ -75,9 +75,11 @@ class RouteTable:
     def find(self, connection: Connection) -> Row | None:
         """None: there is no such route, or not with this method."""
         method = SOCKET if connection["type"] == "websocket" else connection["method"]
+        if method == "HEAD":  # whoever may not see the answer may not see its head either
+            method = "GET"
         path = connection["path"]
-        if (methods := self._fixed.get(path)) is not None:
-            return methods.get(method)
+        if (row := self._fixed.get(path, {}).get(method)) is not None:
+            return row
         for pattern, methods in self._templates.values():
             if pattern.fullmatch(path) and method in methods:
                 return methods[method]

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-import uvicorn.protocols.http.httptools_impl
-import uvicorn.protocols.websockets.websockets_sansio_impl  # loaded now, not inside the running loop
 
+from services.api.figures import Counted, Traffic
 from services.api.front import Front
 from services.api.guard import Guard
+from services.api.guards import identity, wire
+from services.api.guards.hosts import Hosts, Proxies
+from services.api.guards.journal import Journal
+from services.api.guards.limits import Rates
 from services.api.recent import RecentTurns
+from services.messages.security import CredentialsChanged
+from solo.bus import Overflow
 from solo.supervision import Context
 
 _LOOK_EVERY_S = 0.05
@@ -39,38 +44,55 @@ class _Server(uvicorn.Server):
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """Of the guard, as the settings say."""
+
+    hosts: Hosts
+    proxies: Proxies
+    rates: Rates
+    connections: int
+    connections_per_address: int
+
+
+@dataclass(frozen=True, slots=True)
 class APIService:
     door: socket.socket
     key: str
     recent: RecentTurns
     drain_s: float
+    rules: Rules
+    traffic: Traffic
     name: str = "api"
 
     async def run(self, ctx: Context) -> None:
         sessions: set[object] = set()
         front = Front()
+        guard = self._guard(ctx, front)
         config = uvicorn.Config(
-            Guard(front, key=self.key, port=self.door.getsockname()[1]),
+            Counted(guard, self.traffic, lambda: front.table),
             log_config=None,
             log_level="warning",
-            http="httptools",
             access_log=False,
             proxy_headers=False,
             lifespan="off",
-            ws="websockets-sansio",
-            ws_max_size=1024 * 1024,
             timeout_graceful_shutdown=int(self.drain_s),
+            **wire.limits(wire.Connections(self.rules.connections, self.rules.connections_per_address)),
         )
         server = _Server(config)
         try:
             async with asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(self.recent.follow(ctx))
+                others = (
+                    tasks.create_task(self.recent.follow(ctx)),
+                    tasks.create_task(_watch(ctx, guard)),
+                    tasks.create_task(guard.journal.run(ctx.stopping)),
+                )
                 # A duplicate, since uvicorn closes what it serves and the door outlives a crash.
                 serving = tasks.create_task(server.serve(sockets=[self.door.dup()]))
                 while not server.started:
                     await asyncio.sleep(0.01)
                 # In a thread, since FastAPI takes its time: the door is open and the loop turns meanwhile.
-                front.furnish(await asyncio.to_thread(_application, ctx, self.recent, sessions))
+                app = await asyncio.to_thread(_application, ctx, self.recent, sessions)
+                front.furnish(app, app.state.table)
                 ctx.ready()
                 await ctx.stopping.wait()
                 # uvicorn closes WebSockets at once; one whose turn is being answered may finish it first.
@@ -78,9 +100,29 @@ class APIService:
                     await asyncio.sleep(_LOOK_EVERY_S)
                 server.should_exit = True
                 await serving
-                following.cancel()
+                for task in others:
+                    task.cancel()
+            await guard.journal.flush()
         finally:
             server.abandon()
+
+    def _guard(self, ctx: Context, front: Front) -> Guard:
+        rules = self.rules
+        return Guard(
+            front,
+            rules.hosts,
+            rules.proxies,
+            rules.rates,
+            identity.Identity(self.key, lambda question: ctx.request(question, within=identity.WITHIN_S)),
+            Journal(lambda entries, within: ctx.request(entries, within=within), ctx.log),
+        )
+
+
+async def _watch(ctx: Context, guard: Guard) -> None:
+    """None may be missed: a service that cannot keep up starts anew, and closes everything."""
+    async with ctx.subscribe(CredentialsChanged, limit=1024, overflow=Overflow.FAIL, through_drain=True) as changes:
+        async for change in changes:
+            guard.changed(change)
 
 
 def _application(ctx: Context, recent: RecentTurns, sessions: set[object]) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from typing import TypeVar
 
 from fastapi.responses import StreamingResponse
@@ -21,15 +22,29 @@ def events(
 ) -> StreamingResponse:
     """`told` makes an event's name and data of each item. A client that leaves cancels what it asked for."""
 
+    async def items() -> AsyncGenerator[T, None]:
+        async with house.ctx.stream(asked, within=within) as found:
+            async for item in found:
+                yield item
+
+    return streamed(items(), told)
+
+
+def streamed(
+    items: AsyncGenerator[T, None], told: Callable[[T], tuple[str, object]], headers: Mapping[str, str] | None = None
+) -> StreamingResponse:
+    """As `events`, of items that come from elsewhere; they are closed when the client leaves."""
+
     async def lines() -> AsyncIterator[str]:
         try:
-            async with house.ctx.stream(asked, within=within) as items:
+            async with aclosing(items):
                 async for item in items:
                     yield _event(*told(item))
         except SoloError as error:  # the response has begun, so a failure is an event too
             yield _event("error", envelope(error))
 
-    return StreamingResponse(lines(), media_type="text/event-stream")
+    kept = {"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})}
+    return StreamingResponse(lines(), media_type="text/event-stream", headers=kept)
 
 
 def _event(name: str, data: object) -> str:

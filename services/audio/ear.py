@@ -17,6 +17,7 @@ from services.messages.audio import (
     UtteranceHeard,
     UtterancePaused,
 )
+from services.messages.profiles import OWNER
 from services.messages.speech import ScoreSpeech
 from solo.bus import Mailbox, Overflow
 from solo.supervision import Context
@@ -48,10 +49,13 @@ class EarPolicy:
 
 
 class Ear:
-    def __init__(self, ctx: Context, source: str, *, wake: bool, talk: str, policy: EarPolicy) -> None:
+    def __init__(
+        self, ctx: Context, source: str, *, wake: bool, talk: str, policy: EarPolicy, profile: str = OWNER
+    ) -> None:
         self.source = source
         self.wake = wake
         self.talk = talk
+        self.profile = profile
         self.turn_over = asyncio.Event()
         self._ctx = ctx
         self._policy = policy
@@ -82,7 +86,7 @@ class Ear:
     def listen_again(self, word: str) -> None:
         """Only the wake word was said: the question may have begun meanwhile, so listen from its end on."""
         if self._ended:
-            self._ctx.publish(NothingHeard(source=self.source, reason="no_speech"))
+            self._ctx.publish(NothingHeard(source=self.source, reason="no_speech", profile=self.profile))
         else:
             self._woken = (word, self._utterance_end)
 
@@ -104,14 +108,14 @@ class Ear:
         while not self._ended:
             woken = await self._wait_for_wake() if self.wake else None
             if self.wake and woken is None:
-                self._ctx.publish(NothingHeard(source=self.source, reason="no_wake"))
+                self._ctx.publish(NothingHeard(source=self.source, reason="no_wake", profile=self.profile))
                 return
             self.turn_over.clear()
             if await self._listen(woken):
                 self._doing = "answering"
             else:
                 self._doing = "closed"
-                self._ctx.publish(NothingHeard(source=self.source, reason="no_speech"))
+                self._ctx.publish(NothingHeard(source=self.source, reason="no_speech", profile=self.profile))
             self._woken = None
             if not self.wake:
                 return
@@ -171,7 +175,7 @@ class Ear:
                 decision = ends.feed(score)
                 if decision is Decision.STARTED:
                     self._doing = "hearing speech"
-                    self._ctx.publish(SpeechStarted(source=self.source, talk=self.talk))
+                    self._ctx.publish(SpeechStarted(source=self.source, talk=self.talk, profile=self.profile))
                 elif decision is Decision.PAUSED:
                     pauses += 1
                     self._ctx.publish(
@@ -182,6 +186,7 @@ class Ear:
                             pcm=self._utterance(origin, ends, woken),
                             wake_word=word,
                             talk=self.talk,
+                            profile=self.profile,
                         )
                     )
                 elif decision is Decision.ENDED:
@@ -213,6 +218,7 @@ class Ear:
                 wake_word=woken[0] if woken else None,
                 speech_end=self._arrived - (self._heard - origin - ends.speech_end) / SAMPLE_RATE,
                 talk=self.talk,
+                profile=self.profile,
                 decided=time.monotonic(),
             )
         )

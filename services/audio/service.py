@@ -80,7 +80,8 @@ class AudioService:
             raise SourceTaken(f"a sound source named {name} is attached already")
         if len(self._sources) >= MOST_SOURCES:
             raise TooManySources(f"{MOST_SOURCES} sound sources are attached, which is the limit")
-        source = Source(Ear(ctx, name, wake=question.wake, talk=question.talk, policy=self._policy), Mouth())
+        ear = Ear(ctx, name, wake=question.wake, talk=question.talk, policy=self._policy, profile=question.profile)
+        source = Source(ear, Mouth())
         self._sources[name] = source
         listening = asyncio.create_task(source.ear.run(), name=f"ear {name}")
         listening.add_done_callback(lambda task: _report(task, source.mouth))

@@ -27,13 +27,14 @@ WITH chat AS (
 SELECT count(*) FROM stored
 """
 
-_EXCHANGES = """
+_ALL = """
 SELECT q.turn_id, q.profile, c.name AS talk, q.content AS heard, a.content AS said, q.outcome, q.source, q.at
 FROM chats.chats c
 JOIN chats.messages q ON q.chat_id = c.id AND q.role = 'user'
 JOIN chats.messages a ON a.turn_id = q.turn_id AND a.role = 'assistant' AND a.profile = q.profile
-WHERE c.profile = $1 AND c.name = $2 AND q.profile = $1
+WHERE c.profile = $1 AND q.profile = $1
 """
+_EXCHANGES = f"{_ALL} AND c.name = $2 "
 
 
 class ChatStore:
@@ -71,8 +72,16 @@ class ChatStore:
         )
         return tuple(_exchange(row) for row in reversed(rows))
 
-    async def page(self, profile: str, talk: str, limit: int, before: datetime | None) -> tuple[Exchange, ...]:
-        """Newest first."""
+    async def page(self, profile: str, talk: str | None, limit: int, before: datetime | None) -> tuple[Exchange, ...]:
+        """Newest first; `talk` None: of all chats together."""
+        if talk is None:
+            rows = await self._database.fetch(
+                _ALL + "AND ($2::timestamptz IS NULL OR q.at < $2) ORDER BY q.at DESC, q.id DESC LIMIT $3",
+                profile,
+                before,
+                limit,
+            )
+            return tuple(_exchange(row) for row in rows)
         rows = await self._database.fetch(
             _EXCHANGES + "AND ($3::timestamptz IS NULL OR q.at < $3) ORDER BY q.at DESC, q.id DESC LIMIT $4",
             profile,

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from services.conversation.early import EarlyWork, Prepare
@@ -24,9 +25,8 @@ from services.messages.audio import (
     UtterancePaused,
     WakeWordHeard,
 )
-from services.messages.conversation import AnswerPart, Ask, TurnFinished
+from services.messages.conversation import AnswerPart, Ask, TuneConversation, TurnFinished
 from services.messages.language import ChatMessage
-from services.messages.profiles import OWNER
 from services.messages.speech import Transcript
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
@@ -35,11 +35,21 @@ from solo.supervision import Context
 E = TypeVar("E", bound=Event)
 
 
+_TUNABLE = ("system_prompt", "max_tokens", "temperature", "top_p", "when_full")
+
+
+@dataclass(slots=True)
+class Tuned:
+    """The policy in effect. Outlives a crash of its service: made where the service is declared."""
+
+    policy: TurnPolicy
+
+
 class ConversationService:
     name = "conversation"
 
-    def __init__(self, policy: TurnPolicy, talks: Talks) -> None:
-        self._policy = policy
+    def __init__(self, tuned: Tuned, talks: Talks) -> None:
+        self._tuned = tuned
         self._talks = talks
         self._turns: dict[str, asyncio.Task[None]] = {}
 
@@ -58,6 +68,7 @@ class ConversationService:
             follow(WakeWordHeard, self._interrupt)
             follow(SourceClosed, self._interrupt)
             await asyncio.sleep(0)  # they have subscribed by then
+            tasks.create_task(ctx.answer(TuneConversation, self._tune))
             ctx.ready()
             await ctx.answer(Ask, lambda question: self._ask(ctx, question))
             # Draining: answers being spoken are finished too.
@@ -67,14 +78,22 @@ class ConversationService:
 
     async def _ask(self, ctx: Context, question: Ask) -> AsyncGenerator[AnswerPart, None]:
         turn = self._turn(ctx, "text", question.talk, question.speak_to, time.monotonic(), question.profile)
+        turn.id = question.turn_id or turn.id
         async with aclosing(turn.answer(question.text)) as deltas:
             async for delta in deltas:
                 yield AnswerPart(delta=delta)
         self._over(turn)
         yield AnswerPart(summary=turn.summary())
 
+    async def _tune(self, asked: TuneConversation) -> None:
+        """From the next turn on."""
+        named = {name: value for name in _TUNABLE if (value := getattr(asked, name)) is not None}
+        self._tuned.policy = replace(self._tuned.policy, **named)
+        if asked.forget_after_s is not None:
+            self._talks.forget_after_s = asked.forget_after_s
+
     def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
-        turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end)
+        turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end, event.profile)
         turn.mark("end_of_turn", event.decided)
         guess = self._early.take(event)
         turn.recalling = guess.recalled
@@ -97,29 +116,29 @@ class ConversationService:
 
     def _over(self, turn: Turn) -> None:
         """What its model had no room for is summarised behind its back, where that is wanted."""
-        if self._policy.when_full == "summarise":
+        if self._tuned.policy.when_full == "summarise":
             self._summaries.consider(turn.profile, turn.talk, turn.dropped, turn.absent)
 
     def _pause(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtterancePaused) -> None:
         prepare = Prepare(
-            recall=lambda question: recall(ctx, OWNER, question),
-            prompt=lambda question, recalled: self._prompt(event.talk, question, recalled),
+            recall=lambda question: recall(ctx, event.profile, question),
+            prompt=lambda question, recalled: self._prompt(event.profile, event.talk, question, recalled),
         )
         self._early.begin(event, prepare)
 
     def _speech(self, ctx: Context, tasks: asyncio.TaskGroup, event: SpeechStarted) -> None:
         """While the question is being asked, the model reads what comes before it."""
-        tasks.create_task(self._read_ahead(ctx, event.talk), name="prefill")
+        tasks.create_task(self._read_ahead(ctx, event.profile, event.talk), name="prefill")
 
-    async def _read_ahead(self, ctx: Context, talk: str) -> None:
-        await take_up(ctx, self._talks, OWNER, talk)
-        await self._early.prefill(self._prompt(talk, None, NOTHING))
+    async def _read_ahead(self, ctx: Context, profile: str, talk: str) -> None:
+        await take_up(ctx, self._talks, profile, talk)
+        await self._early.prefill(self._prompt(profile, talk, None, NOTHING))
 
-    def _prompt(self, talk: str, question: str | None, recalled: Recalled) -> tuple[ChatMessage, ...]:
-        return prompt(self._policy.system_prompt, self._talks.history(OWNER, talk), recalled.text, question)
+    def _prompt(self, profile: str, talk: str, question: str | None, recalled: Recalled) -> tuple[ChatMessage, ...]:
+        return prompt(self._tuned.policy.system_prompt, self._talks.history(profile, talk), recalled.text, question)
 
     def _nothing(self, ctx: Context, tasks: asyncio.TaskGroup, event: NothingHeard) -> None:
-        turn = self._turn(ctx, event.source, "default", None, time.monotonic())
+        turn = self._turn(ctx, event.source, "default", None, time.monotonic(), event.profile)
         turn.outcome = event.reason
         ctx.publish(TurnFinished(source=event.source, summary=turn.summary(), turn_id=turn.id))
 
@@ -138,12 +157,10 @@ class ConversationService:
         self._turns[source] = task
         task.add_done_callback(lambda done: self._turns.get(source) is done and self._turns.pop(source))
 
-    def _turn(
-        self, ctx: Context, source: str, talk: str, speak_to: str | None, origin: float, profile: str = OWNER
-    ) -> Turn:
+    def _turn(self, ctx: Context, source: str, talk: str, speak_to: str | None, origin: float, profile: str) -> Turn:
         return Turn(
             ctx=ctx,
-            policy=self._policy,
+            policy=self._tuned.policy,
             talks=self._talks,
             source=source,
             talk=talk,

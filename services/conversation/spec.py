@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.conversation.service import ConversationService
+from services.conversation.service import ConversationService, Tuned
 from services.conversation.talks import Talks
 from services.conversation.turn import TurnPolicy
-from services.messages.conversation import Ask
+from services.messages.conversation import Ask, TuneConversation
 from solo.parts import Part
 from solo.settings import MachineSettings
 from solo.storage import Database
@@ -38,20 +38,22 @@ class ConversationSettings(BaseModel):
 
 def specs(settings: ConversationSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     talks = Talks(settings.forget_after_s)
-    policy = TurnPolicy(
-        system_prompt=settings.system_prompt,
-        max_tokens=settings.max_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        when_full=settings.when_full,
+    tuned = Tuned(
+        TurnPolicy(
+            system_prompt=settings.system_prompt,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            when_full=settings.when_full,
+        )
     )
     return [
         ServiceSpec(
             name="conversation",
-            make=lambda: ConversationService(policy, talks),
+            make=lambda: ConversationService(tuned, talks),
             drain_within=machine.drain_s,
             essential=True,
-            answers=(Ask,),
+            answers=(Ask, TuneConversation),
         )
     ]
 

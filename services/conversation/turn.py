@@ -127,6 +127,7 @@ class Turn:
             at=self.at,
             source=self.source,
             talk=self.talk,
+            profile=self.profile,
             heard=self.heard,
             said=self.said.strip(),
             outcome=self.outcome,

@@ -139,6 +139,8 @@ def _completion(question: Complete) -> dict[str, Any]:
         "stop": list(question.stop),
         "lane": question.lane,
     }
+    if question.prompt is not None:
+        params["prompt"] = question.prompt
     if question.form is not None:
         params["form"] = question.form.model_dump(exclude_none=True)
     if question.tools:
@@ -171,7 +173,7 @@ def _key(params: dict[str, Any]) -> str:
 
     Raises `BadEngineInput` for what does not cross the pipe, such as a number of more than 64 bits in a schema.
     """
-    names = ("method", "messages", "texts", "form", "tools")
+    names = ("method", "messages", "prompt", "texts", "form", "tools")
     try:
         return key_of(pack({"kind": "input"} | {name: params[name] for name in names if name in params}))
     except (ValueError, OverflowError, TypeError, RecursionError, BadFrame) as error:

@@ -95,10 +95,11 @@ class LLMEngine(Protocol):
     once; spoken turns have one more), `threads`, `batch_threads`, `gpu_layers`, `host_cache_mb`, `draft`.
 
     `complete(messages, prefix="", max_tokens=256, sampling={}, stop=[], form=None, tools=[], tool_choice="auto",
-    logprobs=None, lane="chat")` says pieces of the answer as they are decoded (whole characters only; `Piece`s where
-    logprobs were asked for), then one `Completed`. `prefix` is the beginning of the assistant's answer, already said:
-    generation goes on behind it and the prefix itself is not repeated. The oldest history is left out until prompt and
-    `max_tokens` fit. The last message is the user's, or a tool's.
+    logprobs=None, lane="chat", prompt=None)` says pieces of the answer as they are decoded (whole characters only;
+    `Piece`s where logprobs were asked for), then one `Completed`. `prefix` is the beginning of the assistant's answer,
+    already said: generation goes on behind it and the prefix itself is not repeated. The oldest history is left out
+    until prompt and `max_tokens` fit. The last message is the user's, or a tool's. `prompt` is bare text to go on with
+    instead of messages, without a chat template; it is never shortened.
 
     `prefill(messages)` evaluates a prompt's stable beginning into the cache and finishes with its tokens: everything up
     to the next question, or up to the last word of a question still being asked when the last message is the user's.

@@ -22,8 +22,11 @@ _SEEDS = 2**63
 
 def check(question: Complete) -> None:
     """Raise `BadEngineInput` or `PromptTooLong`."""
-    check_messages(question.messages)
-    if question.messages[-1].role not in {"user", "tool"}:
+    if question.prompt is not None:
+        _check_prompt(question, question.prompt)
+    else:
+        check_messages(question.messages)
+    if question.messages and question.messages[-1].role not in {"user", "tool"}:
         raise BadEngineInput(
             "the last message is neither the user's nor a tool's",
             hint="End the messages with the question; the beginning of an answer goes into `prefix`.",
@@ -56,15 +59,26 @@ def check_messages(messages: tuple[ChatMessage, ...]) -> None:
         raise BadEngineInput(f"the pictures have {pictures} bytes", hint=f"Send at most {MOST_IMAGES} together.")
 
 
-def check_length(messages: tuple[ChatMessage, ...], context: int | None) -> None:
-    """Raise `PromptTooLong` when what cannot be left out, the last message, cannot fit this context, whatever its
-    tokens are."""
-    length = len(messages[-1].content)
+def check_length(question: Complete, context: int | None) -> None:
+    """Raise `PromptTooLong` when what cannot be left out, the last message or the bare text, cannot fit this context,
+    whatever its tokens are."""
+    length = len(question.messages[-1].content if question.prompt is None else question.prompt)
     if context and length > context * LONGEST_TOKEN:
         raise PromptTooLong(
             f"the question has {length} characters, which is more than {context} tokens can hold",
             hint="Shorten it, or raise SOLO_LLM__CONTEXT.",
         )
+
+
+def _check_prompt(question: Complete, prompt: str) -> None:
+    if not prompt:
+        raise BadEngineInput("there is no text to go on with", hint="Send at least one character.")
+    if question.messages or question.tools or question.prefix:
+        raise BadEngineInput(
+            "bare text takes no messages, no tools and no beginning of an answer", hint="Ask with a conversation."
+        )
+    if len(prompt) > MOST_TEXT:
+        raise PromptTooLong(f"the prompt has {len(prompt)} characters", hint="Shorten it.")
 
 
 def _check_form(form: Form) -> None:

@@ -120,7 +120,7 @@ class LLMService:
             pictures = any(message.images for message in question.messages)
             candidates = await self._pool.candidates(role_of(question), question.model, pictures=pictures)
             plan = candidates[0].keeper.plan
-            check_length(question.messages, None if plan is None else plan.context)
+            check_length(question, None if plan is None else plan.context)
 
             def ask() -> Answer:
                 return self._pool.answer(candidates, question.lane, lambda runner: runner.complete(question))

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from services.messages.profiles import OWNER
 from solo.bus import Event, Request, StreamRequest
 
 SAMPLE_RATE = 16_000
@@ -58,6 +59,8 @@ class SpeechStarted(Event):
     """Name of the source."""
     talk: str
     """Whose history the question will belong to."""
+    profile: str = OWNER
+    """Whose history and memory that is."""
 
 
 class UtterancePaused(Event):
@@ -75,6 +78,8 @@ class UtterancePaused(Event):
     """Id of the wake word in it; None when none was needed."""
     talk: str
     """Whose history the question belongs to."""
+    profile: str = OWNER
+    """Whose history and memory that is."""
 
 
 class UtteranceHeard(Event):
@@ -94,6 +99,8 @@ class UtteranceHeard(Event):
     """Monotonic seconds at which the last speech sample arrived."""
     talk: str
     """Whose history the question belongs to."""
+    profile: str = OWNER
+    """Whose history and memory that is."""
     decided: float
     """Monotonic seconds at which the end of speech was certain."""
 
@@ -114,6 +121,8 @@ class NothingHeard(Event):
     """Name of the source."""
     reason: Literal["no_wake", "no_speech"]
     """`no_wake`: the wake word was not said; `no_speech`: nothing was said."""
+    profile: str = OWNER
+    """Who was listened to."""
 
 
 class SourceClosed(Event):
@@ -149,7 +158,9 @@ class Attach(StreamRequest[SoundOut]):
     wake: bool
     """True: listen only after a wake word, again and again. False: listen at once, to one utterance."""
     talk: str = "default"
-    """Whose history its questions belong to."""
+    """Which history its questions belong to."""
+    profile: str = OWNER
+    """Whose history and memory that is; the room's microphone is the owner's."""
 
 
 class PlaySound(Request[None]):

@@ -93,8 +93,8 @@ class ReadChat(Request[tuple[Exchange, ...]]):
 
     profile: str = OWNER
     """Whose."""
-    talk: str
-    """Name of the chat."""
+    talk: str | None
+    """Name of the chat; None: of all of them together."""
     limit: int = Field(default=50, ge=1, le=500)
     """How many at most."""
     before: str | None = None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.messages.language import Receipt
 from services.messages.memory import Place
 from services.messages.profiles import OWNER
-from solo.bus import Event, StreamRequest
+from solo.bus import Event, Request, StreamRequest
 
 Outcome = Literal["answered", "failed", "no_speech", "no_wake", "cancelled"]
 
@@ -123,7 +123,9 @@ class TurnSummary(BaseModel):
     source: str
     """`text`, or the name of the sound source."""
     talk: str
-    """Whose history it belongs to."""
+    """Which history it belongs to."""
+    profile: str = OWNER
+    """Whose turn it is."""
     heard: str
     """The question; empty when nothing was understood."""
     said: str
@@ -196,7 +198,7 @@ class AnswerPart(BaseModel):
 
 
 class Ask(StreamRequest[AnswerPart]):
-    """A typed question. Leaving the stream cancels the turn."""
+    """A typed question. Leaving the stream cancels the turn, whose id is the question's `turn_id` where it has one."""
 
     text: str = Field(min_length=1, max_length=16_000)
     """The question."""
@@ -206,3 +208,20 @@ class Ask(StreamRequest[AnswerPart]):
     """Whose memory is asked, and keeps it."""
     speak_to: str | None = None
     """Name of a source that the answer is also spoken to."""
+
+
+class TuneConversation(Request[None]):
+    """Change how the next turns are answered, until the daemon stops; None leaves it."""
+
+    system_prompt: str | None = None
+    """What the model is told before every talk."""
+    max_tokens: int | None = Field(default=None, ge=1, le=8192)
+    """Longest answer."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """0: always the likeliest answer."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Share of the probability that is sampled from."""
+    when_full: Literal["trim", "summarise"] | None = None
+    """What becomes of a talk's beginning that no longer fits."""
+    forget_after_s: float | None = Field(default=None, gt=0)
+    """Silence after which a talk begins afresh, in seconds."""

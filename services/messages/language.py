@@ -189,10 +189,13 @@ class CompletionEnd(BaseModel):
 
 
 class Complete(StreamRequest[TextDelta | CompletionEnd]):
-    """Answer this conversation: deltas, then one `CompletionEnd`."""
+    """Answer this conversation, or go on with this text: deltas, then one `CompletionEnd`."""
 
-    messages: tuple[ChatMessage, ...]
+    messages: tuple[ChatMessage, ...] = ()
     """System prompt, history, perhaps a system message with what is remembered, and last the question."""
+    prompt: str | None = None
+    """Bare text to go on with, instead of `messages`: without a chat template, never shortened, and what looks like
+    a special token in it stays text. Takes neither tools nor a `prefix`."""
     role: Role = "dialog"
     """By which role, where neither `task` nor `model` says it."""
     task: Task | None = None

@@ -101,19 +101,8 @@ class CredentialsChanged(Event):
     """`revoked`, `disabled`, `role`, `password`, `logout`, `reuse`."""
 
 
-class AnomalySeen(Event):
-    """Somebody behaves as nobody should."""
-
-    pattern: str
-    """`stuffing`, `odd_hour`, `export`, `burst`."""
-    subject: str
-    """Address, key or user, for people."""
-    detail: str
-    """One line: what was seen, and the threshold that it passed."""
-
-
 class Identify(Request[Principal]):
-    """Whose is this key, access token or ticket? Raises `security.unauthorized` alike for all that are worth nothing."""
+    """Whose is this key, access token or ticket? Raises `security.unauthorized` for all that are worth nothing."""
 
     idempotent = True
 
@@ -272,74 +261,3 @@ class RevokeKey(Request[Key]):
     user: str = ""
     """Only if it belongs to this user (id); empty: anybody's."""
     by: str = "owner"
-
-
-class AuditEntry(BaseModel):
-    """One thing that happened."""
-
-    model_config = ConfigDict(frozen=True)
-
-    action: str
-    """`login.ok`, `login.failed`, `denied`, `key.created`, `key.revoked`, `user.changed`, `config.changed`,
-    `anomaly.stuffing` ..."""
-    outcome: Literal["ok", "denied", "failed"] = "ok"
-    actor: str = ""
-    """Name of who did it; empty: nobody known."""
-    principal: str = ""
-    """Id of the key or session."""
-    address: str = ""
-    method: str = ""
-    route: str = ""
-    """As the table of routes writes it, never with ids of others or a query."""
-    code: str = ""
-    """Error code of a denial."""
-    detail: str = ""
-    """One line; never a secret, never what was said."""
-    count: int = 1
-    """How many alike it stands for."""
-
-
-class AuditRow(AuditEntry):
-    """As it is kept."""
-
-    seq: int
-    at: str
-    """ISO 8601."""
-    hash: str
-    """SHA-256 over the row and the hash before it, hexadecimal."""
-
-
-class RecordAudit(Request[None]):
-    """Write down; answered when it is taken, written within a second."""
-
-    entries: tuple[AuditEntry, ...]
-
-
-class ReadAudit(Request[tuple[AuditRow, ...]]):
-    """Newest first."""
-
-    idempotent = True
-
-    limit: int = Field(default=100, ge=1, le=1000)
-    before: int | None = None
-    """Only rows with a lower `seq`."""
-    action: str = ""
-    """Only actions that begin so."""
-
-
-class AuditVerdict(BaseModel):
-    """Whether the log is whole."""
-
-    model_config = ConfigDict(frozen=True)
-
-    whole: bool
-    rows: int
-    broken_at: int | None = None
-    """`seq` of the first row that is not as it was written, or that follows a gap."""
-    reason: str = ""
-
-
-class VerifyAudit(Request[AuditVerdict]):
-    """Recompute the chain of hashes."""
-
-    idempotent = True

@@ -2,9 +2,52 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from solo.bus import Request, StreamRequest
+
+Details = Literal["", "segments", "words"]
+"""How much an asker wants to know of when something was said; words come with their segments."""
+
+
+class SpokenWord(BaseModel):
+    """One word and when it was said."""
+
+    model_config = ConfigDict(frozen=True)
+
+    word: str
+    """As it is written, without spaces around it."""
+    start: float
+    """Seconds from the beginning of the sound."""
+    end: float
+    """The same, of its end."""
+
+
+class SpokenSegment(BaseModel):
+    """A stretch of what was said, about a sentence, and when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: float
+    """Seconds from the beginning of the sound."""
+    end: float
+    """The same, of its end."""
+    text: str
+    """Trimmed, never empty."""
+    tokens: tuple[int, ...] = ()
+    """The model's own numbers for the text."""
+    temperature: float = 0.0
+    """That it was decoded with."""
+    avg_logprob: float = 0.0
+    """Natural logarithm of the probability of its tokens, on average."""
+    compression_ratio: float = 1.0
+    """How well its text packs; above 2.4 it probably repeats itself."""
+    no_speech_prob: float = 0.0
+    """0 to 1: that nobody spoke."""
+    words: tuple[SpokenWord, ...] = ()
+    """Empty unless they were asked for."""
 
 
 class Transcript(BaseModel):
@@ -18,6 +61,8 @@ class Transcript(BaseModel):
     """ISO 639-1."""
     engine: str
     """Engine and model, for people."""
+    segments: tuple[SpokenSegment, ...] = ()
+    """Empty unless they were asked for."""
 
 
 class Transcribe(Request[Transcript]):
@@ -27,6 +72,35 @@ class Transcribe(Request[Transcript]):
 
     pcm: bytes
     """s16le mono 16 kHz, at most 120 s."""
+    language: str | None = None
+    """ISO 639-1 of what is spoken; None: as the settings say, or detected."""
+    prompt: str = ""
+    """Words that are likely to come, names above all."""
+    translate: bool = False
+    """Into English. Only models of several languages can."""
+    temperature: float = Field(default=0.0, ge=0, le=1)
+    """0: the likeliest text; above, the dice have a say."""
+    details: Details = ""
+    """Whether to say when it was said, which takes longer."""
+
+
+class Transcriber(BaseModel):
+    """The model that transcribes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """Of the model, such as `tiny.en int8`."""
+    engine: str
+    """That runs it."""
+    multilingual: bool
+    """It knows more languages than English, and can translate into English."""
+
+
+class DescribeTranscriber(Request[Transcriber]):
+    """Which model transcribes?"""
+
+    idempotent = True
 
 
 class SoundChunk(BaseModel):
@@ -47,6 +121,27 @@ class Synthesize(StreamRequest[SoundChunk]):
 
     text: str
     """A clause or a sentence."""
+    speed: float = Field(default=1.0, ge=0.25, le=4)
+    """Times the pace of the settings."""
+
+
+class Voice(BaseModel):
+    """A voice that can be asked to speak."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """Such as `en_US-joe-medium`."""
+    engine: str
+    """That runs it."""
+    sample_rate: int
+    """Hz."""
+
+
+class ListVoices(Request[tuple[Voice, ...]]):
+    """Which voices are there? The first one speaks."""
+
+    idempotent = True
 
 
 class ScoreSpeech(Request[tuple[float, ...]]):

@@ -10,12 +10,30 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from services.models.errors import AddressForbidden, BadSource, FetchFailed
+from solo.egress import Endpoint, EndpointInvalid
 
 _HUB = re.compile(
     r"hf:(?P<owner>[A-Za-z0-9][\w.-]*)/(?P<repository>[A-Za-z0-9][\w.-]*)/(?P<file>[^@]+?)(?:@(?P<revision>[\w.-]+))?"
 )
 _RESOLVE_WITHIN_S = 10.0
 _LONGEST = 2000
+_LONGEST_HOP = 8000
+"""Signs that a redirect's address may have: signed ones of storage are long."""
+_WHY = "a model that is being fetched"
+_GLOBAL = ipaddress.ip_network("2000::/3")
+"""The only IPv6 addresses that are handed out to machines of the Internet (IANA, IPv6 address space)."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""An IPv4 address behind a translator (RFC 6052)."""
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # IETF protocol assignments, of which Python leaves some out
+            "192.88.99.0/24",  # relays of 6to4, given up (RFC 7526)
+            "168.63.129.16/32",  # Azure's own server, which tells a machine its secrets
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,7 @@ def resolve(source: str, endpoint: str) -> str:
 
 
 def check(url: str) -> None:
-    """Raises `BadSource` for what is no address of a web server."""
+    """Raises `BadSource` for what is no address of a web server, and for what others may read otherwise."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -58,6 +76,17 @@ def check(url: str) -> None:
         )
     if parts.username is not None or parts.password is not None:
         raise BadSource("a URL with a password in it is not used", hint="Set SOLO_MODELS__TOKEN for the hub.")
+    if len(url) > _LONGEST_HOP or not url.isprintable() or any(sign in parts.netloc for sign in "\\ %"):
+        raise BadSource("this is no URL")
+
+
+def endpoint(url: str) -> Endpoint:
+    """Whom the guard has to let through for it. Raises `BadSource`."""
+    check(url)
+    try:
+        return Endpoint.parse(url, _WHY)
+    except EndpointInvalid as error:
+        raise BadSource("this is no URL: its host has no such name") from error
 
 
 def file_name(url: str) -> str:
@@ -76,9 +105,8 @@ async def vet(url: str, *, private: bool) -> Vetted:
 
     Raises `BadSource`, `AddressForbidden` or `FetchFailed`.
     """
-    check(url)
+    name = endpoint(url).host  # in the form in which names are looked up, so that nobody reads it otherwise
     parts = urlsplit(url)
-    name = parts.hostname or ""
     _, _, port = origin(url)
     loop = asyncio.get_running_loop()
     try:
@@ -96,7 +124,8 @@ async def vet(url: str, *, private: bool) -> Vetted:
         )
     number = numbers[0]
     place = f"[{number}]" if ":" in number else number
-    host = parts.netloc
+    host = f"[{name}]" if ":" in name else name
+    host = host if parts.port is None else f"{host}:{port}"
     return Vetted(parts._replace(netloc=f"{place}:{port}", fragment="").geturl(), host, name)
 
 
@@ -105,7 +134,11 @@ def _is_public(number: str) -> bool:
         address = ipaddress.ip_address(number.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    if mapped is not None:
-        address = mapped
-    return address.is_global and not address.is_multicast
+    if isinstance(address, ipaddress.IPv6Address):
+        inside = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inside is None and address not in _GLOBAL:
+            return False
+        address = inside or address
+    return address.is_global and not address.is_multicast and not any(address in net for net in _NOT_PUBLIC)

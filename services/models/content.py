@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from services.models.errors import FileUnreadable, ModelExists, NoSpace
+from services.models.places import read_file, write_file
 
 PIECE = 4 * 1024**2
 """Bytes read at a time."""
@@ -37,9 +38,9 @@ class Content:
         Raises `FileUnreadable` or `NoSpace`.
         """
         done = 0
-        with disk_errors(), nullcontext() if into is None else into.open("wb") as sink:
+        with disk_errors(), nullcontext() if into is None else write_file(into) as sink:
             for path in self._files:
-                with path.open("rb") as file:
+                with read_file(path) as file:
                     while length := await asyncio.to_thread(self._step, file, sink):
                         done += length
                         yield done

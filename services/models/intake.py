@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import stat
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from services.models.address import file_name, resolve
 from services.models.content import Content, disk_errors, exists, flush_folder, need_space, place
 from services.models.errors import BadName, BadSource, FileBusy, ModelProtected
 from services.models.fetch import Fetcher
+from services.models.places import remove_file
 from services.models.pull import Pull
 from services.models.scan import Found, is_inside
 
@@ -109,7 +111,7 @@ class Intake:
                 )
         with self._taking(found.files), disk_errors():
             for file in found.files:
-                file.unlink(missing_ok=True)
+                remove_file(file, self.folder)
 
     @contextmanager
     def _taking(self, targets: tuple[Path, ...]) -> Iterator[None]:
@@ -175,6 +177,9 @@ def _link(source: Path, target: Path) -> bool:
         raise exists(target) from None
     except OSError:
         return False
+    if not stat.S_ISREG(target.lstat().st_mode):  # it was exchanged since it was looked at
+        target.unlink(missing_ok=True)
+        return False
     flush_folder(target.parent)
     return True
 
@@ -188,6 +193,8 @@ async def _copied(source: Path, target: Path) -> AsyncGenerator[int, None]:
     with disk_errors():
         await asyncio.to_thread(_need_space_for, source, target.parent)
     temporary = target.with_name(f".{target.name}.part")
+    if temporary.is_symlink():
+        temporary.unlink(missing_ok=True)
     try:
         async with aclosing(Content((source,)).read(temporary)) as lengths:
             async for length in lengths:

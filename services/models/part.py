@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from services.models.content import PIECE, disk_errors, flush, place
+from services.models.places import read_file, write_file
+
+_MOST_ABOUT = 64 * 1024
+"""Bytes of what is kept beside it."""
 
 
 class PartFile:
@@ -37,14 +43,14 @@ class PartFile:
         """Goes on with what is there, when it comes from the same place; its bytes have still to be hashed."""
         with disk_errors():
             about = self._read_about()
-            goes_on = about.get("url") == self._url and about.get("sha256", "") == self._sha256 and self.path.is_file()
+            goes_on = about.get("url") == self._url and about.get("sha256", "") == self._sha256 and _is_ours(self.path)
             self.validator = str(about.get("validator", "")) if goes_on else ""
             # Without a name for the content, or its hash, two halves of different files could be joined.
             if not goes_on or not (self.validator or self._sha256):
                 self.path.unlink(missing_ok=True)
-            self._file = self.path.open("ab+")
+            self._file = write_file(self.path, keep=True)
             self._file.seek(0)
-            self.have = self.path.stat().st_size
+            self.have = os.fstat(self._file.fileno()).st_size
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
@@ -72,7 +78,10 @@ class PartFile:
             self._digest = hashlib.sha256()
             self.validator = validator
             about = {"url": self._url, "sha256": self._sha256, "validator": validator}
-            self._about.write_text(json.dumps(about), encoding="utf-8")
+            if not _is_ours(self._about):
+                self._about.unlink(missing_ok=True)
+            with write_file(self._about) as file:
+                file.write(json.dumps(about).encode())
 
     def write(self, data: bytes) -> None:
         assert self._file is not None
@@ -98,7 +107,17 @@ class PartFile:
 
     def _read_about(self) -> dict[str, Any]:
         try:
-            about = json.loads(self._about.read_text(encoding="utf-8"))
+            with read_file(self._about) as file:
+                about = json.loads(file.read(_MOST_ABOUT))
         except (OSError, ValueError):
             return {}
         return about if isinstance(about, dict) else {}
+
+
+def _is_ours(path: Path) -> bool:
+    """A file with one name: neither a link nor a second name of something elsewhere."""
+    try:
+        known = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(known.st_mode) and known.st_nlink == 1

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.messages.speech import Transcribe
+from services.messages.speech import DescribeTranscriber, Transcribe
 from services.stt.service import STTService
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
@@ -52,7 +52,8 @@ def specs(settings: STTSettings, machine: MachineSettings, _: Database) -> Seque
         threads=threads,
         memory_limit=settings.memory_mb * 1024**2,
     )
-    return [ServiceSpec(name="stt", make=lambda: STTService(engine), ready_within=60, answers=(Transcribe,))]
+    answers = (Transcribe, DescribeTranscriber)
+    return [ServiceSpec(name="stt", make=lambda: STTService(engine), ready_within=60, answers=answers)]
 
 
 PART = Part(name="stt", settings=STTSettings, specs=specs)

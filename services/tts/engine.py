@@ -15,10 +15,10 @@ class TTSEngine(Protocol):
         """Load and warm up. Returns also `sample_rate` (Hz). Raises `ModelMissing` or `ModelCorrupt`."""
         ...
 
-    def synthesize(self, call: Call, text: str) -> Iterator[bytes]:
+    def synthesize(self, call: Call, text: str, speed: float = 1.0) -> Iterator[bytes]:
         """Speak one clause or sentence: pieces of s16le mono sound at the engine's sample rate.
 
         The leading near-silence of the first piece is cut, so that its first samples can be heard. Text
-        with nothing to say (empty, punctuation) yields nothing.
+        with nothing to say (empty, punctuation) yields nothing. `speed`: 0.25 to 4 times the option's.
         """
         ...

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Any
 
-from services.messages.speech import SoundChunk, Synthesize
+from services.messages.speech import ListVoices, SoundChunk, Synthesize, Voice
 from solo.isolation.process import EngineProcess, EngineSpec
 from solo.supervision import Context
 
@@ -24,9 +26,15 @@ class TTSService:
             sample_rate = int(engine.info["sample_rate"])
 
             async def synthesize(question: Synthesize) -> AsyncGenerator[SoundChunk, None]:
-                async with engine.stream("synthesize", within=WITHIN_S, text=question.text) as pieces:
+                wishes: dict[str, Any] = {} if question.speed == 1.0 else {"speed": question.speed}
+                async with engine.stream("synthesize", within=WITHIN_S, text=question.text, **wishes) as pieces:
                     async for pcm in pieces:
                         yield SoundChunk(pcm=pcm, sample_rate=sample_rate, engine=f"{shown.engine} {shown.model}")
 
+            async def voices(_: ListVoices) -> tuple[Voice, ...]:
+                return (Voice(name=shown.model, engine=shown.engine, sample_rate=sample_rate),)
+
             ctx.ready()
-            await ctx.answer(Synthesize, synthesize)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(ctx.answer(Synthesize, synthesize))
+                tasks.create_task(ctx.answer(ListVoices, voices))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.messages.speech import Synthesize
+from services.messages.speech import ListVoices, Synthesize
 from services.tts.service import TTSService
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
@@ -52,7 +52,8 @@ def specs(settings: TTSSettings, machine: MachineSettings, _: Database) -> Seque
         threads=threads,
         memory_limit=settings.memory_mb * 1024**2,
     )
-    return [ServiceSpec(name="tts", make=lambda: TTSService(engine), ready_within=60, answers=(Synthesize,))]
+    answers = (Synthesize, ListVoices)
+    return [ServiceSpec(name="tts", make=lambda: TTSService(engine), ready_within=60, answers=answers)]
 
 
 PART = Part(name="tts", settings=TTSSettings, specs=specs)

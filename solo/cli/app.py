@@ -10,12 +10,15 @@ from typing import Annotated
 
 import typer
 
+from solo.cli.audit_app import audit
 from solo.cli.cache_app import cache
 from solo.cli.chat_app import chat
 from solo.cli.db_app import db
 from solo.cli.exits import Exit
+from solo.cli.keys_app import keys
 from solo.cli.memory_app import memory
 from solo.cli.models_app import models
+from solo.cli.users_app import users
 from solo.errors import SoloError
 
 APP = "services.app:tree"
@@ -34,6 +37,9 @@ app.add_typer(db)
 app.add_typer(memory)
 app.add_typer(models)
 app.add_typer(cache)
+app.add_typer(users)
+app.add_typer(keys)
+app.add_typer(audit)
 app.command()(chat)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -89,8 +95,17 @@ def stop(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    privacy: Annotated[
+        bool, typer.Option("--privacy", help="Have the daemon and an engine's process try to reach other machines.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check the machine, the settings and the daemon."""
+    if privacy:
+        from solo.cli import privacy as proof
+
+        raise typer.Exit(proof.privacy(as_json=as_json))
     from solo.cli import status as command
 
     raise typer.Exit(command.doctor(APP, as_json=as_json))
@@ -124,8 +139,10 @@ _BAD_INPUT = (
     *("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input"),
     *("db.bad_address", "db.not_confirmed", "db.backup_missing", "db.backup_foreign", "db.backup_truncated"),
     *("db.backup_altered", "cli.nothing_named", "cli.not_confirmed", "memory.no_fact", "chat.", "llm.unknown_model"),
-    "cli.bad_",
+    *("cli.bad_", "egress.bad_"),
     *("models.bad_name", "models.bad_source", "models.unknown", "models.exists"),
+    *("security.weak_password", "security.name_taken", "security.no_", "security.bad_scope"),
+    *("api.key_too_wide", "api.no_such_key", "api.bad_request"),
 )
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
 

@@ -7,6 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+
+from solo.isolation.sockets import refuse_sockets
 
 _NICE = 5
 _PR_SET_PDEATHSIG = 1
@@ -32,15 +35,30 @@ def yield_to_daemon() -> None:
 
 
 def drop_network() -> bool:
-    """Move into an empty network namespace; True when the kernel allowed it."""
+    """Move into an empty network namespace, or where that is not allowed, make no sockets that reach out any more.
+
+    True when the kernel allowed either. Sockets in the file system, and those that are open, go on working.
+    """
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
+    user, group = os.geteuid(), os.getegid()
     # Root may do this as it is; others need a user namespace of their own, where the system allows those.
-    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
+    flags = _CLONE_NEWNET if user == 0 else _CLONE_NEWNET | _CLONE_NEWUSER
     alone: bool = libc.unshare(flags) == 0
+    if alone and user != 0:
+        with suppress(OSError):  # then it is nobody in there, which most programs do not mind
+            _map_user(f"{user} {user} 1", f"{group} {group} 1")
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    return alone
+    return alone or refuse_sockets()
+
+
+def has_own_network(pid: int) -> bool:
+    """That process is in another network namespace than this one; False where the system does not say."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")  # noqa: PTH115  # names no path
+    except OSError:
+        return False
 
 
 def unroot() -> None:
@@ -52,7 +70,12 @@ def unroot() -> None:
     if libc.unshare(_CLONE_NEWUSER) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    for file, content in (("setgroups", "deny"), ("uid_map", "1000 0 1"), ("gid_map", "1000 0 1")):
+    _map_user("1000 0 1", "1000 0 1")
+
+
+def _map_user(user: str, group: str) -> None:
+    """Who this process is inside the user namespace that it has just entered."""
+    for file, content in (("setgroups", "deny"), ("uid_map", user), ("gid_map", group)):
         with open(f"/proc/self/{file}", "w", encoding="ascii") as map_file:
             map_file.write(content)
 
@@ -69,12 +92,16 @@ def limit_memory(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def tied(command: Sequence[str], *, never_as_root: bool = False) -> list[str]:
-    """The same command, dying with this process: a small launcher asks for it, then becomes the command."""
+def tied(command: Sequence[str], *, never_as_root: bool = False, no_network: bool = False) -> list[str]:
+    """The same command, dying with this process: a small launcher asks for it, then becomes the command.
+
+    `no_network`: where the system allows that; sockets in the file system go on working.
+    """
     if sys.platform != "linux":
         return list(command)
     user = "unroot" if never_as_root and os.geteuid() == 0 else "same"
-    return [sys.executable, "-I", "-m", "solo.isolation.tie", str(os.getpid()), user, *command]
+    network = "alone" if no_network else "shared"
+    return [sys.executable, "-I", "-m", "solo.isolation.tie", str(os.getpid()), user, network, *command]
 
 
 def resident_bytes(pid: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`python -m solo.isolation.tie PARENT same|unroot COMMAND...`: becomes the command, to die with the parent."""
+"""`python -m solo.isolation.tie PARENT same|unroot shared|alone COMMAND...`: becomes it, to die with the parent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ NOT_ALLOWED = 77
 
 
 def main() -> None:
-    parent, user, *command = sys.argv[1:]
+    parent, user, network, *command = sys.argv[1:]
+    if network == "alone":
+        confine.drop_network()
     if user == "unroot":
         try:
             confine.unroot()

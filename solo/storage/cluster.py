@@ -159,7 +159,7 @@ class Cluster:
             command = [str(binaries() / "initdb"), "-D", str(partial), "-U", USER, "-E", "UTF8", "--no-locale"]
             command += ["--data-checksums", "--auth=scram-sha-256", f"--pwfile={file.name}"]
             process = await asyncio.create_subprocess_exec(
-                *confine.tied(command, never_as_root=True),
+                *confine.tied(command, never_as_root=True, no_network=True),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,

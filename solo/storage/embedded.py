@@ -76,7 +76,7 @@ class ServerProcess:
         self._stderr, sink = os.pipe()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *confine.tied(self._cluster.command(address), never_as_root=True),
+                *confine.tied(self._cluster.command(address), never_as_root=True, no_network=True),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=sink,

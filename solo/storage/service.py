@@ -124,7 +124,7 @@ class DatabaseService:
             model=where,
             pid=pid,
             rss_bytes=confine.resident_bytes(pid) if pid is not None else None,
-            info={"network": False, **self.database.state()},
+            info={"network": pid is None or not confine.has_own_network(pid), **self.database.state()},
         )
 
 

@@ -27,6 +27,20 @@ class MessagesDropped(Event):
     """Since the last such report (at most one a second)."""
 
 
+class OutboundRefused(Event):
+    """The daemon itself tried to connect to another machine, and was not let; told at most once a minute for a host."""
+
+    host: str
+    """A name or an address; nothing else of what was asked for."""
+    port: int | None
+    kind: str
+    """connection, datagram or name lookup."""
+    by: str
+    """The module that tried."""
+    count: int
+    """Attempts at this host since the start."""
+
+
 class StopRequested(Event):
     """Somebody who may do so asked Solo to stop."""
 

@@ -90,6 +90,36 @@ class BusState(Snapshot):
     mailboxes: tuple[MailboxState, ...]
 
 
+class RefusedState(Snapshot):
+    host: str
+    port: int | None
+    """None: its name was looked up, or there is none."""
+    kind: str
+    """connection, datagram or name lookup."""
+    by: str
+    """The module that made the last attempt."""
+    count: int
+    at: str
+    """Of the last one, ISO 8601 UTC."""
+
+
+class AllowedState(Snapshot):
+    endpoint: str
+    why: str
+
+
+class EgressState(Snapshot):
+    """Outbound connections of the daemon itself."""
+
+    enforced: bool = False
+    refused: int = 0
+    """Attempts since the start."""
+    hosts: tuple[RefusedState, ...] = ()
+    """Whom they were for, the last one first; a few."""
+    allowed: tuple[AllowedState, ...] = ()
+    """Besides loopback."""
+
+
 class SystemState(Snapshot):
     version: str
     pid: int
@@ -102,4 +132,5 @@ class SystemState(Snapshot):
     memory: MemoryState
     loop: LoopState
     bus: BusState
+    egress: EgressState = EgressState()
     services: tuple[ServiceState, ...]

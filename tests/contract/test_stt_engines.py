@@ -136,6 +136,54 @@ class TestSTTEngine:
         text = stt.engine.transcribe(LeavingCall(looks=looks), say(SENTENCE))["text"]
         assert text == "" or (looks > 1 and overlap(SENTENCE, text) >= 0.8)
 
+    def test_no_segments_unless_asked(self, stt: Loaded) -> None:
+        assert not stt.engine.transcribe(Call(), say(SENTENCE)).get("segments")
+
+    def test_segments_say_when(self, stt: Loaded) -> None:
+        pcm = silence(0.5) + say(SENTENCE) + silence(1)
+        answer = stt.engine.transcribe(Call(), pcm, details="segments")
+        segments = answer["segments"]
+        assert " ".join(segment["text"] for segment in segments) == answer["text"]
+        assert overlap(SENTENCE, answer["text"]) >= 0.8
+        at = 0.0
+        for segment in segments:
+            assert at <= segment["start"] < segment["end"] <= len(pcm) / 2 / RATE
+            assert segment["avg_logprob"] <= 0 <= segment["no_speech_prob"] <= 1
+            assert segment["words"] == []
+            at = segment["end"]
+
+    def test_words_say_when(self, stt: Loaded) -> None:
+        pcm = say(SENTENCE)
+        (segment,) = stt.engine.transcribe(Call(), pcm, details="words")["segments"]
+        assert " ".join(word["word"] for word in segment["words"]) == segment["text"]
+        starts = [word["start"] for word in segment["words"]]
+        assert starts == sorted(starts)
+        assert all(0 <= word["start"] <= word["end"] <= len(pcm) / 2 / RATE for word in segment["words"])
+
+    def test_silence_has_no_segments(self, stt: Loaded) -> None:
+        assert stt.engine.transcribe(Call(), silence(1), details="words")["segments"] == []
+
+    def test_a_language_may_be_named(self, stt: Loaded) -> None:
+        answer = stt.engine.transcribe(Call(), say(SENTENCE), language="en")
+        assert answer["language"] == "en"
+        assert overlap(SENTENCE, answer["text"]) >= 0.8
+
+    @pytest.mark.parametrize("language", ["q", "quenya", "12"])
+    def test_what_is_no_language_is_refused(self, stt: Loaded, language: str) -> None:
+        with pytest.raises(BadEngineInput) as refused:
+            stt.engine.transcribe(Call(), say(SENTENCE), language=language)
+        assert refused.value.hint
+
+    def test_words_to_expect_are_taken(self, stt: Loaded) -> None:
+        assert overlap(SENTENCE, stt.engine.transcribe(Call(), say(SENTENCE), prompt="London")["text"]) >= 0.8
+
+    def test_it_translates_or_says_why_not(self, stt: Loaded) -> None:
+        if stt.info["multilingual"]:
+            assert stt.engine.transcribe(Call(), say(SENTENCE), translate=True)["text"]
+        else:
+            with pytest.raises(BadEngineInput, match=str(stt.info["model"])):
+                stt.engine.transcribe(Call(), say(SENTENCE), translate=True)
+
     def test_a_departure_leaves_the_engine_usable(self, stt: Loaded) -> None:
         gone = Call()
         gone.cancel()
@@ -189,6 +237,21 @@ class TestFasterWhisper:
         answer = whisper.transcribe(Call(), say(SENTENCE))
         assert answer["text"] == "And then I went home."
         assert answer["attempts"] == 3
+
+    def test_a_language_that_an_english_model_does_not_know(self, whisper: FasterWhisper) -> None:
+        with pytest.raises(BadEngineInput, match=r"tiny\.en"):
+            whisper.transcribe(Call(), say(SENTENCE), language="de")
+
+    def test_words_to_expect_are_heard(self, whisper: FasterWhisper) -> None:
+        pcm = say("Please call Siobhan Kerrigan.")
+        assert "Siobhan" in whisper.transcribe(Call(), pcm, prompt="Siobhan Kerrigan")["text"]
+
+    def test_segments_of_more_than_one_window(self, whisper: FasterWhisper) -> None:
+        pcm = silence(0.8).join(say(sentence) for sentence in LONG)
+        segments = whisper.transcribe(Call(), pcm, details="segments")["segments"]
+        assert len(segments) >= 4
+        assert segments[-1]["start"] > 25
+        assert segments[-1]["end"] <= len(pcm) / 2 / RATE
 
     def test_silence_costs_no_decoding(self, whisper: FasterWhisper) -> None:
         assert whisper.transcribe(Call(), silence(3))["attempts"] == 0

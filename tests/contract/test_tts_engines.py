@@ -76,6 +76,15 @@ class TestTTSEngine:
         loaded = Loaded(fast, fast.load(), tts.make)
         assert loaded.seconds(SENTENCE) < 0.75 * tts.seconds(SENTENCE)
 
+    @pytest.mark.parametrize(("speed", "least", "most"), [(0.5, 1.5, 2.6), (2.0, 0.3, 0.75), (4.0, 0.1, 0.55)])
+    def test_one_sentence_may_have_a_pace_of_its_own(
+        self, tts: Loaded, speed: float, least: float, most: float
+    ) -> None:
+        usual = tts.seconds(SENTENCE)
+        spoken = sum(map(len, tts.engine.synthesize(Call(), SENTENCE, speed))) / 2 / float(tts.info["sample_rate"])
+        assert least * usual < spoken < most * usual
+        assert tts.seconds(SENTENCE) == pytest.approx(usual, rel=0.25), "the next one has the usual pace again"
+
     @pytest.mark.parametrize("speed", [0.0, -1.0])
     def test_an_impossible_speed_is_refused(self, tts: Loaded, speed: float) -> None:
         with pytest.raises(EngineError) as refused:

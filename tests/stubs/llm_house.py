@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from services.api.house import House
 from services.api.http import application
 from services.api.recent import RecentTurns
-from services.messages.language import Complete, CompletionEnd, Embedded, EmbedTexts, Receipt, TextDelta
+from services.messages.language import (
+    Complete,
+    CompletionEnd,
+    Counted,
+    CountTokens,
+    Embedded,
+    EmbedTexts,
+    Receipt,
+    TextDelta,
+)  # fmt: skip
+from services.messages.memory import DescribeMemory, MemoryState
 from services.messages.models import ListModels, ModelFile
+from services.messages.passages import Embed, Vectors
 from services.messages.pool import DescribePool, PoolState
+from services.messages.reranking import Rerank
+from services.messages.security import OWNER_PRINCIPAL, Principal
 from solo.errors import SoloError
 from solo.supervision import Context
+from tests.stubs.callers import as_caller
 
 RECEIPT = Receipt(system=1, history=0, question=3, template=2, dropped_messages=0, cached=2)
 
@@ -41,6 +56,11 @@ class Models:
     """Parts that were taken, or can be."""
     pool: PoolState | SoloError | None = None
     files: tuple[ModelFile, ...] | SoloError | None = None
+    embedder: str = ""
+    """Name of the memory's; empty: there is none."""
+    reranks: bool = False
+    app: ASGIApp | None = None
+    """The application without its caller."""
 
     async def complete(self, question: Complete) -> AsyncGenerator[TextDelta | CompletionEnd, None]:
         self.asked.append(question)
@@ -68,6 +88,24 @@ class Models:
             raise
         return Embedded(vectors=tuple((0.6, -0.8) for _ in question.texts), tokens=7, model="tiny")
 
+    async def count(self, question: CountTokens) -> Counted:
+        self.asked.append(question)
+        return Counted(tokens=17, context=2048)
+
+    async def vectors(self, question: Embed) -> Vectors:
+        """Texts that share a first letter point the same way."""
+        self.asked.append(question)
+        rows = [(1.0, 0.0) if text[:1] in "fF" else (0.0, 1.0) for text in question.texts]
+        data = b"".join(struct.pack("<2f", *row) for row in rows)
+        return Vectors(model=self.embedder, dimensions=2, data=data)
+
+    async def memory(self, _: DescribeMemory) -> MemoryState:
+        return MemoryState(store="stub", embedder=self.embedder, indexes=(), facts=0, documents=0)
+
+    async def rerank(self, question: Rerank) -> tuple[float, ...]:
+        self.asked.append(question)
+        return tuple(len(text) / 100 for text in question.texts)
+
     async def describe(self, _: DescribePool) -> PoolState:
         if not isinstance(self.pool, PoolState):
             raise self.pool or RuntimeError("not asked where there is none")
@@ -84,20 +122,28 @@ def delta(text: str, **more: Any) -> TextDelta:
 
 
 @asynccontextmanager
-async def models(ctx: Context, **known: Any) -> AsyncIterator[tuple[FastAPI, Models]]:
+async def models(ctx: Context, who: Principal = OWNER_PRINCIPAL, **known: Any) -> AsyncIterator[tuple[ASGIApp, Models]]:
     """The application, with what is known of the models answering behind it."""
     played = Models(**known)
-    answers: dict[type[Any], Callable[[Any], Any]] = {Complete: played.complete, EmbedTexts: played.embed}
+    answers: dict[type[Any], Callable[[Any], Any]] = {
+        Complete: played.complete,
+        EmbedTexts: played.embed,
+        CountTokens: played.count,
+    }
+    if played.embedder:
+        answers |= {Embed: played.vectors, DescribeMemory: played.memory}
+    if played.reranks:
+        answers[Rerank] = played.rerank
     if played.pool is not None:
         answers[DescribePool] = played.describe
     if played.files is not None:
         answers[ListModels] = played.list_files
-    app = application(House(ctx, RecentTurns(), set()))
+    app = played.app = application(House(ctx, RecentTurns(), set()))
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(ctx.answer(kind, answer)) for kind, answer in answers.items()]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        yield app, played
+        yield as_caller(app, who), played
         for task in serving:
             task.cancel()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, Stops, answerer
 from services.api.openai.contents import content_of
 from services.api.openai.errors import InvalidParameter
 from services.api.openai.reading import invalid
@@ -21,19 +22,6 @@ from services.messages.language import (
     Tool,
     ToolCall,
 )
-
-USUAL_TOKENS = 512
-"""Longest answer where nobody says how long: the prompt has to fit beside it in the model's context."""
-_MOST_STOPS = 16
-_LEAST_TOP_P = 1e-6
-"""OpenAI's API takes 0, which means the likeliest token alone; so does this."""
-ROLES: tuple[str, ...] = get_args(Role)
-DEFAULTS = frozenset({"", "solo", "default"})
-"""Names of no model in particular: who holds the conversation answers."""
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 class _Part(BaseModel):
@@ -110,11 +98,7 @@ class ChatRequest(_Part):
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     """The same seed, the same answer."""
-    stop: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...],
-        BeforeValidator(_listed),
-        Field(max_length=_MOST_STOPS),
-    ] = ()
+    stop: Stops = ()
     """Where the answer ends."""
     n: int = Field(default=1, ge=1, le=1)
     """One answer."""
@@ -131,7 +115,7 @@ class ChatRequest(_Part):
     solo: SoloFields = SoloFields()
     """Solo's own."""
 
-    def question(self) -> Complete:
+    def question(self, profile: str) -> Complete:
         """Raises InvalidParameter."""
         messages = [self._message(place, message) for place, message in enumerate(self.messages)]
         prefix = self.solo.prefix
@@ -155,26 +139,16 @@ class ChatRequest(_Part):
                 lane=self.solo.lane,
                 cached=self.solo.cached,
                 task=self.solo.task,
-                **self._asked(),
+                profile=profile,
+                **answerer(self.model, self.solo.role),
             )
         except ValidationError as error:
             raise invalid(error) from error
 
-    def _asked(self) -> dict[str, Any]:
-        """Role and model."""
-        if self.solo.role is not None:
-            return {
-                "role": self.solo.role,
-                "model": "" if self.model in DEFAULTS or self.model in ROLES else self.model,
-            }
-        if self.model in ROLES:
-            return {"role": self.model}
-        return {} if self.model in DEFAULTS else {"model": self.model}
-
     def _sampling(self) -> Sampling:
         return Sampling(
             temperature=self.temperature,
-            top_p=max(_LEAST_TOP_P, self.top_p),
+            top_p=max(LEAST_TOP_P, self.top_p),
             top_k=self.top_k,
             min_p=self.min_p,
             repeat_penalty=self.repeat_penalty,

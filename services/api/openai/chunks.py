@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
+from services.api.openai.streams import STILL_HERE
 from services.messages.language import CompletionEnd, TextDelta, TokenLogprob
+from solo.errors import SoloError
 
 FINISH = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "cancelled": "stop"}
 DONE = b"data: [DONE]\n\n"
@@ -21,14 +23,14 @@ class Chunks:
     def __init__(self, name: str, created: int, model: str, *, usage: bool) -> None:
         self._usage = usage
         known = {"id": name, "object": "chat.completion.chunk", "created": created, "model": model}
-        self._head = f"data: {_json(known)[:-1]},"
+        self._head = f"data: {plain_json(known)[:-1]},"
         self._before = f'{self._head}"choices":[{{"index":0,"delta":'
         nothing = ',"usage":null' if usage else ""
         self._after = f',"logprobs":null,"finish_reason":null}}]{nothing}}}\n\n'
         self._end = f"}}]{nothing}}}\n\n"
 
-    def role(self) -> bytes:
-        """The first."""
+    def begin(self) -> bytes:
+        """Who speaks."""
         return f'{self._before}{{"role":"assistant","content":""}}{self._after}'.encode()
 
     def text(self, deltas: Sequence[TextDelta]) -> bytes:
@@ -36,28 +38,34 @@ class Chunks:
         text, tokens = joined(deltas)
         after = self._after
         if tokens:
-            after = f',"logprobs":{_json(logprobs_of(tokens))},"finish_reason":null{self._end}'
+            after = f',"logprobs":{plain_json(logprobs_of(tokens))},"finish_reason":null{self._end}'
         return f'{self._before}{{"content":{quoted(text)}}}{after}'.encode()
 
     def end(self, end: CompletionEnd) -> bytes:
         """Calls of tools, why it ended, what it took."""
         calls = "".join(
-            f"{self._before}{_json({'tool_calls': [piece]})}{self._after}"
+            f"{self._before}{plain_json({'tool_calls': [piece]})}{self._after}"
             for index, call in enumerate(end.tool_calls)
             for piece in self._fragments(index, call.id, call.name, call.arguments)
         )
         last = f'{self._before}{{}},"logprobs":null,"finish_reason":"{FINISH[end.finish]}"{self._end}'
         took = ""
         if self._usage:
-            solo = _json(end.model_dump(mode="json"))
-            took = f'{self._head}"choices":[],"usage":{_json(usage_of(end))},"solo":{solo}}}\n\n'
+            solo = plain_json(end.model_dump(mode="json"))
+            took = f'{self._head}"choices":[],"usage":{plain_json(usage_of(end))},"solo":{solo}}}\n\n'
         return (calls + last + took).encode() + DONE
+
+    def failed(self, _: SoloError, body: bytes) -> bytes:
+        return b"data: " + body + b"\n\n" + DONE
+
+    def quiet(self) -> bytes:
+        return STILL_HERE
 
     @staticmethod
     def _fragments(index: int, call: str, name: str, arguments: str) -> list[dict[str, Any]]:
         whole = {"index": index, "id": call, "type": "function", "function": {"name": name, "arguments": ""}}
-        pieces = (arguments[place : place + _FRAGMENT] for place in range(0, len(arguments), _FRAGMENT))
-        return [whole, *({"index": index, "function": {"arguments": piece}} for piece in pieces)]
+        pieces = ({"index": index, "function": {"arguments": piece}} for piece in fragments(arguments))
+        return [whole, *pieces]
 
 
 def whole(name: str, created: int, model: str, deltas: Sequence[TextDelta], end: CompletionEnd) -> bytes:
@@ -86,7 +94,12 @@ def whole(name: str, created: int, model: str, deltas: Sequence[TextDelta], end:
         "usage": usage_of(end),
         "solo": end.model_dump(mode="json"),
     }
-    return _json(answer).encode()
+    return plain_json(answer).encode()
+
+
+def fragments(text: str) -> list[str]:
+    """A tool's arguments, cut for several events."""
+    return [text[place : place + _FRAGMENT] for place in range(0, len(text), _FRAGMENT)]
 
 
 def joined(deltas: Sequence[TextDelta]) -> tuple[str, list[TokenLogprob]]:
@@ -119,6 +132,6 @@ def logprobs_of(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
     return {"content": content, "refusal": None}
 
 
-def _json(value: Any) -> str:
+def plain_json(value: Any) -> str:
     """ASCII alone: many clients take more signs for the end of a line than the two that are."""
     return json.dumps(value, separators=(",", ":"))

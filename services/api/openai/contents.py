@@ -7,7 +7,7 @@ import binascii
 
 from services.api.openai.errors import InvalidParameter
 
-_MOST_IMAGES = 16
+MOST_IMAGES = 16
 """Pictures of one message."""
 _KINDS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
 """How JPEG, PNG and WebP files begin."""
@@ -26,23 +26,33 @@ def content_of(content: object, param: str) -> tuple[str, tuple[bytes, ...]]:
     for place, part in enumerate(content):
         where = f"{param}.{place}"
         match part:
-            case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+            case {"type": "text" | "input_text" | "output_text", "text": str(text)}:
+                texts.append(text)
+            case {"type": "refusal", "refusal": str(text)}:
                 texts.append(text)
             case {"type": "image_url", "image_url": {"url": str(url)}} | {"type": "image_url", "image_url": str(url)}:
-                images.append(_image(url, where))
+                images.append(image_of(url, where))
+            case {"type": "input_image", "image_url": str(url)}:
+                images.append(image_of(url, where))
             case _:
-                hint = "Send parts of the types text and image_url."
+                hint = "Send parts of the types text and image_url, or input_text and input_image."
                 raise InvalidParameter("Solo does not take such a part", param=where, hint=hint)
-    if len(images) > _MOST_IMAGES:
-        raise InvalidParameter(f"More than {_MOST_IMAGES} pictures in one message", param=param)
+    if len(images) > MOST_IMAGES:
+        raise InvalidParameter(f"More than {MOST_IMAGES} pictures in one message", param=param)
     return "\n".join(texts), tuple(images)
 
 
-def _image(url: str, param: str) -> bytes:
+def image_of(url: str, param: str) -> bytes:
+    """The picture inside a data: URL. Raises InvalidParameter."""
     head, _, data = url.partition(",")
     if not (head.startswith("data:image/") and head.endswith(";base64")):
         hint = "Send the picture itself as a data: URL in base64."
         raise InvalidParameter("Solo fetches nothing from the web for a question", param=param, hint=hint)
+    return decoded(data, param)
+
+
+def decoded(data: str, param: str) -> bytes:
+    """A picture in base64. Raises InvalidParameter."""
     try:
         image = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -17,6 +17,7 @@ _TYPES = {
 """OpenAI's types by status, and llama-server's for what OpenAI does not have; other 4xx are `invalid_request_error`,
 other 5xx `server_error`."""
 _CODES = {
+    "api.too_many_requests": "rate_limit_exceeded",
     "api.no_such_model": "model_not_found",
     "api.unauthorized": "invalid_api_key",
     "llm.prompt_too_long": "context_length_exceeded",

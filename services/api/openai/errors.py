@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
+from services.api.anthropic import envelope as anthropic
 from services.api.openai.envelope import envelope
 from solo.errors import SoloError
 
@@ -24,12 +25,6 @@ class InvalidParameter(SoloError):
         """Which, such as `messages.0.content`."""
 
 
-class NotSupported(SoloError):
-    """Solo does not have this part of OpenAI's API."""
-
-    code = "api.not_supported"
-
-
 class NoSuchRoute(SoloError):
     """OpenAI's API, as far as Solo has it, has no such route."""
 
@@ -42,16 +37,30 @@ class NoSuchModel(SoloError):
     code = "api.no_such_model"
 
 
+class NoSuchResponse(SoloError):
+    """There is no response of this id: none was stored, it was deleted, or its day is over."""
+
+    code = "api.no_such_response"
+
+
 async def refusal(request: Request, error: SoloError) -> JSONResponse:
-    """Status and headers are those that the house gives this error everywhere; only the envelope is another."""
+    """Status and headers are those that the house gives this error everywhere; only the envelope is another, that of
+    the API that was asked."""
     handler: Callable[[Request, Exception], Awaitable[Response]] = request.app.exception_handlers[SoloError]
     usual = await handler(request, error)
     headers = {name: value for name, value in usual.headers.items() if name == "retry-after"}
-    return JSONResponse(envelope(error, usual.status_code), status_code=usual.status_code, headers=headers)
+    if anthropic.is_asked(request.url.path):
+        tag = request.scope.get("request_id", "")
+        said = anthropic.envelope(error, usual.status_code, tag)
+        headers["request-id"] = tag
+    else:
+        said = envelope(error, usual.status_code)
+    return JSONResponse(said, status_code=usual.status_code, headers=headers)
 
 
 class OpenAIRoute(APIRoute):
-    """A route whose endpoint takes the bare request, reads it itself, and whose errors leave in OpenAI's envelope."""
+    """A route whose endpoint takes the bare request, reads it itself, and whose errors leave in the envelope of the
+    API that was asked."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint

@@ -63,6 +63,8 @@ class Whole(Live):
         response: Response
         try:
             response = Response(await self._make(), media_type="application/json")
+            if tag := scope.get("request_id"):
+                response.headers["request-id"] = tag  # by this name Anthropic's client looks for it
         except SoloError as error:
             response = await refusal(self._request, error)
         await response(scope, receive, send)

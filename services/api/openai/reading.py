@@ -13,6 +13,8 @@ from services.api.guard import TooLarge
 from services.api.openai.errors import InvalidParameter
 
 M = TypeVar("M", bound=BaseModel)
+_DEEPEST = 100
+"""Levels of lists and objects in a body; deeper ones would exhaust the stack of whoever walks through them."""
 
 
 async def read(request: Request, kind: type[M]) -> M:
@@ -29,11 +31,27 @@ async def read(request: Request, kind: type[M]) -> M:
         raise InvalidParameter("The body is not JSON", hint="Send a JSON object.") from error
     if not isinstance(body, dict):
         raise InvalidParameter("The body is not an object", hint="Send a JSON object.")
+    if content.count(b"[") + content.count(b"{") > _DEEPEST and _too_deep(body):
+        raise InvalidParameter(f"The body is nested more than {_DEEPEST} levels deep", hint="Make it simpler.")
     try:
         # `null` is as good as left out, as OpenAI's own clients send it.
         return kind.model_validate({name: value for name, value in body.items() if value is not None})
     except ValidationError as error:
         raise invalid(error) from error
+
+
+def _too_deep(body: object) -> bool:
+    level = [body]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for one in level
+            for part in (one.values() if isinstance(one, dict) else one)  # type: ignore[attr-defined]
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _no_number(name: str) -> None:

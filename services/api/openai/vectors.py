@@ -6,12 +6,13 @@ import array
 import base64
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.api.openai.chat_request import DEFAULTS, ROLES
-from services.messages.language import Embedded, EmbedTexts
+from services.api.openai.asking import DEFAULTS, ROLES, NotOffered
+from services.messages.language import EmbedTexts
 
 _MOST_TEXTS = 256
 
@@ -37,20 +38,21 @@ class EmbeddingsRequest(BaseModel):
     """A model's name; `solo` and roles' names are as good as none."""
     encoding_format: Literal["float", "base64"] = "float"
     """Numbers, or little-endian 32-bit floats in base64."""
-    dimensions: None = None
+    dimensions: NotOffered = None
     """Not offered: a vector is as long as the model makes it."""
 
     def question(self) -> EmbedTexts:
         named = self.model not in DEFAULTS and self.model not in ROLES
         return EmbedTexts(texts=self.input, model=self.model if named else "")
 
-    def answer(self, made: Embedded) -> bytes:
+    def written(self, vectors: Sequence[tuple[float, ...]], model: str, tokens: int) -> bytes:
+        """The answer; `model`: who made the vectors."""
         data = [
             {"object": "embedding", "index": index, "embedding": self._written(vector)}
-            for index, vector in enumerate(made.vectors)
+            for index, vector in enumerate(vectors)
         ]
-        usage = {"prompt_tokens": made.tokens, "total_tokens": made.tokens}
-        answer: dict[str, Any] = {"object": "list", "data": data, "model": made.model, "usage": usage}
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        answer: dict[str, Any] = {"object": "list", "data": data, "model": model, "usage": usage}
         return json.dumps(answer, separators=(",", ":")).encode()
 
     def _written(self, vector: tuple[float, ...]) -> str | list[float]:

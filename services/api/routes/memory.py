@@ -1,211 +1,179 @@
-"""Memory: facts about the owner, and their documents."""
+"""Memory at a glance, the facts about somebody, and a new index."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import Request
 
+from services.api.documented import NO_NUL, Body, answers, json_list, json_of
 from services.api.doors import Doors
-from services.api.guard import LARGER_BODIES, TooLarge
-from services.api.house import TheHouse
-from services.api.policy import DOCUMENT_BYTES, Policy
-from services.api.sse import events
-from services.messages.facts import EditFact, ListFacts, Remember
+from services.api.house import House, TheHouse, Who
+from services.api.jobs import InBackground, Job, Report, accepted, jobs_of
+from services.api.policy import Policy
+from services.api.routes import documents
+from services.messages.facts import EditFact, Fact, ListFacts, Remember
 from services.messages.memory import (
     DescribeMemory,
     Forget,
-    Ingest,
-    IngestProgress,
+    Forgotten,
     ListCollections,
-    ListDocuments,
+    MemoryIndexed,
+    MemoryState,
     Reindex,
-    Search,
 )
+from solo.bus import Overflow
 
-router = Doors(prefix="/api/memory")
+router = Doors()
+_facts = Doors(prefix="/api/memory", tags=["memory"])
+_UUID = "6f1c2c1e-5a1f-4c59-9d8b-3f2b8f0a7c11"
 _WITHIN_S = 10.0
-_STEP_WITHIN_S = 330.0
-"""Between two words of progress: a document may have to wait for others to be read."""
-_MOST_BYTES = LARGER_BODIES["PUT", "/api/memory/documents"]
+_REINDEX_WITHIN_S = 6 * 3600.0
+_LOOK_EVERY_S = 1.0
 
-Collection = Annotated[str | None, Query(min_length=1, max_length=100)]
+FactId = Annotated[
+    str, Path(min_length=1, max_length=100, pattern=r"^[^\x00*]*$", description="Id of a fact.", examples=[_UUID])
+]
 
 
-class NewFact(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class NewFact(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "The bins go out on Tuesday."}]})
 
-    text: str = Field(min_length=1, max_length=2000, examples=["The bins go out on Tuesday."])
+    text: str = Field(min_length=1, max_length=2000, pattern=NO_NUL)
     """One sentence."""
-    subject: str = Field(default="note", min_length=1, max_length=100)
+    subject: str = Field(default="note", min_length=1, max_length=100, pattern=NO_NUL)
     """What it is about; a newer fact about a subject of one value, such as `name`, replaces the older."""
-    id: str | None = None
+    id: str | None = Field(default=None, max_length=100, pattern=NO_NUL)
     """A UUID made by the caller, which makes asking again safe."""
 
 
-class Words(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Words(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "The bins go out on Monday."}]})
 
-    text: str = Field(min_length=1, max_length=2000)
+    text: str = Field(min_length=1, max_length=2000, pattern=NO_NUL)
     """The new words."""
 
 
-class Wanted(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    query: str = Field(min_length=1, max_length=4000, examples=["How often should the filter be washed?"])
-    """In plain words."""
-    collection: str | None = Field(default=None, min_length=1, max_length=100)
-    """Only there."""
-    document: str | None = None
-    """Only in documents of this name."""
-    top: int = Field(default=5, ge=1, le=100)
-    """How many at most."""
+class Facts(BaseModel):
+    facts: tuple[Fact, ...]
 
 
-@router.door(
-    "GET", "", policy=Policy("memory.read", owner="profile"), summary="The memory at a glance: store, embedder, indexes"
-)
-async def state(house: TheHouse) -> JSONResponse:
-    return _json(await house.ctx.request(DescribeMemory(), within=_WITHIN_S))
-
-
-@router.door("GET", "/facts", policy=Policy("memory.read", owner="profile"), summary="Facts, newest first")
-async def facts(house: TheHouse, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> JSONResponse:
-    found = await house.ctx.request(ListFacts(limit=limit), within=_WITHIN_S)
-    return JSONResponse({"facts": _plain(found)})
-
-
-@router.door("POST", "/facts", policy=Policy("memory.write", owner="profile"), status_code=201, summary="Keep a fact")
-async def remember(fact: NewFact, house: TheHouse) -> JSONResponse:
-    asked = Remember(text=fact.text, subject=fact.subject, fact_id=fact.id)
-    return _json(await house.ctx.request(asked, within=_WITHIN_S), 201)
-
-
-@router.door(
-    "PATCH", "/facts/{fact_id}", policy=Policy("memory.write", owner="profile"), summary="Change the words of a fact"
-)
-async def edit(fact_id: str, words: Words, house: TheHouse) -> JSONResponse:
-    return _json(await house.ctx.request(EditFact(fact_id=fact_id, text=words.text), within=_WITHIN_S))
-
-
-@router.door("DELETE", "/facts", policy=Policy("memory.write", owner="profile"), summary="Forget all facts")
-async def forget_facts(house: TheHouse) -> JSONResponse:
-    return _json(await house.ctx.request(Forget(fact_id="*"), within=_WITHIN_S))
-
-
-@router.door("DELETE", "/facts/{fact_id}", policy=Policy("memory.write", owner="profile"), summary="Forget a fact")
-async def forget_fact(fact_id: str, house: TheHouse) -> JSONResponse:
-    return _json(await house.ctx.request(Forget(fact_id=fact_id), within=_WITHIN_S))
-
-
-@router.door("GET", "/collections", policy=Policy("memory.read", owner="profile"), summary="Collections, by name")
-async def collections(house: TheHouse) -> JSONResponse:
-    found = await house.ctx.request(ListCollections(), within=_WITHIN_S)
-    return JSONResponse({"collections": _plain(found)})
-
-
-@router.door(
-    "DELETE",
-    "/collections/{name}",
-    policy=Policy("memory.write", owner="profile"),
-    summary="Forget a collection with all its documents",
-)
-async def forget_collection(name: str, house: TheHouse) -> JSONResponse:
-    return _json(await house.ctx.request(Forget(collection=name), within=_WITHIN_S))
-
-
-@router.door("GET", "/documents", policy=Policy("memory.read", owner="profile"), summary="Documents, newest first")
-async def documents(
-    house: TheHouse, collection: Collection = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 200
-) -> JSONResponse:
-    found = await house.ctx.request(ListDocuments(collection=collection, limit=limit), within=_WITHIN_S)
-    return JSONResponse({"documents": _plain(found)})
-
-
-@router.door(
-    "DELETE", "/documents", policy=Policy("memory.write", owner="profile"), summary="Forget a document by its name"
-)
-async def forget_document(
-    house: TheHouse, name: Annotated[str, Query(min_length=1, max_length=1000)], collection: Collection = None
-) -> JSONResponse:
-    return _json(await house.ctx.request(Forget(document=name, collection=collection), within=_WITHIN_S))
-
-
-@router.door(
-    "PUT",
-    "/documents",
-    policy=Policy("memory.write", owner="profile", rate="costly", body=DOCUMENT_BYTES),
-    summary="Take in a document: the file is the body",
-)
-async def take_in(
-    request: Request,
-    house: TheHouse,
-    name: Annotated[str, Query(min_length=1, max_length=1000)],
-    collection: Annotated[str, Query(min_length=1, max_length=100)] = "documents",
-) -> Response:
-    """With `Accept: text/event-stream` server-sent events `progress`, and last `result`; otherwise the result as JSON.
-
-    The result comes after COMMIT. A document that cannot be taken in is a result too: `verdict` is `failed`.
-    """
-    asked = Ingest(name=name, collection=collection, content=await _body(request))
-    if "text/event-stream" in request.headers.get("accept", ""):
-        return events(house, asked, _told, within=_STEP_WITHIN_S)
-    async with house.ctx.stream(asked, within=_STEP_WITHIN_S) as steps:
-        async for step in steps:
-            if step.result is not None:
-                return JSONResponse(step.result.model_dump(mode="json"))
-    raise RuntimeError("a document was taken in without a result")
-
-
-@router.door(
-    "POST",
-    "/search",
+@_facts.door(
+    "GET",
+    "",
     policy=Policy("memory.read", owner="profile"),
-    summary="Passages of documents that fit a query, best first",
+    summary="The memory at a glance: store, embedder, indexes",
+    responses=answers(MemoryState),
 )
-async def search(wanted: Wanted, house: TheHouse) -> JSONResponse:
-    asked = Search(query=wanted.query, collection=wanted.collection, document=wanted.document, top=wanted.top)
-    return JSONResponse({"hits": _plain(await house.ctx.request(asked, within=_WITHIN_S))})
+async def state(house: TheHouse, who: Who) -> JSONResponse:
+    """An admin sees how much all profiles have; everybody else only what is theirs, and no indexes."""
+    found = await house.ctx.request(DescribeMemory(), within=_WITHIN_S)
+    if who.role != "admin":
+        facts = await house.ctx.request(ListFacts(profile=who.profile, limit=1000), within=_WITHIN_S)
+        own = await house.ctx.request(ListCollections(profile=who.profile), within=_WITHIN_S)
+        documents = sum(collection.documents for collection in own)
+        found = found.model_copy(update={"facts": len(facts), "documents": documents, "indexes": ()})
+    return json_of(found)
 
 
-@router.door(
+@_facts.door(
+    "GET",
+    "/facts",
+    policy=Policy("memory.read", owner="profile"),
+    summary="Facts, newest first",
+    responses=answers(Facts),
+)
+async def facts(
+    house: TheHouse, who: Who, limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 200
+) -> JSONResponse:
+    found = await house.ctx.request(ListFacts(profile=who.profile, limit=limit), within=_WITHIN_S)
+    return JSONResponse({"facts": json_list(found)})
+
+
+@_facts.door(
+    "POST",
+    "/facts",
+    policy=Policy("memory.write", owner="profile"),
+    status_code=201,
+    summary="Keep a fact",
+    responses=answers(Fact, 201),
+)
+async def remember(fact: NewFact, house: TheHouse, who: Who) -> JSONResponse:
+    asked = Remember(profile=who.profile, text=fact.text, subject=fact.subject, fact_id=fact.id)
+    return json_of(await house.ctx.request(asked, within=_WITHIN_S), 201)
+
+
+@_facts.door(
+    "PATCH",
+    "/facts/{fact_id}",
+    policy=Policy("memory.write", owner="profile"),
+    summary="Change the words of a fact",
+    responses=answers(Fact),
+)
+async def edit(fact_id: FactId, words: Words, house: TheHouse, who: Who) -> JSONResponse:
+    asked = EditFact(profile=who.profile, fact_id=fact_id, text=words.text)
+    return json_of(await house.ctx.request(asked, within=_WITHIN_S))
+
+
+@_facts.door(
+    "DELETE",
+    "/facts",
+    policy=Policy("memory.write", owner="profile"),
+    summary="Forget all facts",
+    responses=answers(Forgotten),
+)
+async def forget_facts(house: TheHouse, who: Who) -> JSONResponse:
+    return json_of(await house.ctx.request(Forget(profile=who.profile, fact_id="*"), within=_WITHIN_S))
+
+
+@_facts.door(
+    "DELETE",
+    "/facts/{fact_id}",
+    policy=Policy("memory.write", owner="profile"),
+    summary="Forget a fact",
+    responses=answers(Forgotten),
+)
+async def forget_fact(fact_id: FactId, house: TheHouse, who: Who) -> JSONResponse:
+    return json_of(await house.ctx.request(Forget(profile=who.profile, fact_id=fact_id), within=_WITHIN_S))
+
+
+@_facts.door(
     "POST",
     "/reindex",
     policy=Policy("daemon.control", audit=True),
     status_code=202,
     summary="Embed everything afresh, in the background",
+    responses=answers(MemoryState | Job, 202),
 )
-async def reindex(house: TheHouse) -> JSONResponse:
-    return _json(await house.ctx.request(Reindex(), within=_WITHIN_S), 202)
+async def reindex(request: Request, house: TheHouse, who: Who, background: InBackground) -> JSONResponse:
+    """The memory as it is now; with `background` a job that ends when the new index is the one that is asked."""
+    if background:
+        return accepted(jobs_of(request.app).start(who.profile, "memory.reindex", lambda report: _watch(house, report)))
+    return json_of(await house.ctx.request(Reindex(), within=_WITHIN_S), 202)
 
 
-async def _body(request: Request) -> bytes:
-    """A body without a length that grew too long looks like a client that left (see the guard)."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            parts.append(part)
-    except ClientDisconnect:
-        raise TooLarge(f"a document may have {_MOST_BYTES // 1024**2} MB") from None
-    return b"".join(parts)
+async def _watch(house: House, report: Report) -> Any:
+    """Ask for a new index and wait until it is complete; looks in between tell how far it is."""
+    async with (
+        asyncio.timeout(_REINDEX_WITHIN_S),
+        house.ctx.subscribe(MemoryIndexed, limit=8, overflow=Overflow.DROP_OLDEST) as indexed,
+    ):
+        await house.ctx.request(Reindex(), within=_WITHIN_S)
+        complete = asyncio.ensure_future(anext(indexed))
+        try:
+            while not (await asyncio.wait({complete}, timeout=_LOOK_EVERY_S))[0]:
+                found = await house.ctx.request(DescribeMemory(), within=_WITHIN_S)
+                building = [index for index in found.indexes if index.state == "building" and index.total]
+                if building:
+                    report(building[0].done / building[0].total)
+            return complete.result().model_dump(mode="json", include={"embedder", "chunks", "seconds"})
+        finally:
+            complete.cancel()
 
 
-def _told(step: IngestProgress) -> tuple[str, object]:
-    if step.result is not None:
-        return "result", step.result.model_dump(mode="json")
-    return "progress", {"done": step.done, "total": step.total}
-
-
-def _json(answer: Any, status: int = 200) -> JSONResponse:
-    return JSONResponse(answer.model_dump(mode="json"), status_code=status)
-
-
-def _plain(answers: Any) -> list[Any]:
-    return [answer.model_dump(mode="json") for answer in answers]
+router.contain(_facts)
+router.contain(documents.router)

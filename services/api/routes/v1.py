@@ -1,22 +1,24 @@
-"""OpenAI's API: chat completions and embeddings for every client that speaks it."""
+"""The APIs that existing clients speak: OpenAI's, Anthropic's messages, and a reranker's."""
 
 from __future__ import annotations
+
+import time
 
 from fastapi import Request, Response
 
 from services.api.doors import Doors
 from services.api.house import House
-from services.api.openai.chat import Streamed, answered
+from services.api.openai import completions as bare
 from services.api.openai.chat_request import ChatRequest
-from services.api.openai.errors import NoSuchRoute, NotSupported, OpenAIRoute
+from services.api.openai.chunks import Chunks, whole
+from services.api.openai.errors import NoSuchRoute, OpenAIRoute
 from services.api.openai.live import Whole
 from services.api.openai.reading import read
-from services.api.openai.vectors import EmbeddingsRequest
+from services.api.openai.streams import Streamed, collect
 from services.api.policy import PICTURES_BYTES, Policy
-from services.api.routes import v1_models
+from services.api.routes import v1_audio, v1_embeddings, v1_messages, v1_models, v1_rerank, v1_responses
 
 router = Doors(route_class=OpenAIRoute)
-_EMBED_WITHIN_S = 120.0
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -29,23 +31,17 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 async def chat(request: Request) -> Response:
     house: House = request.app.state.house
     asked = await read(request, ChatRequest)
-    question = asked.question()
+    question = asked.question(request.scope["principal"].profile)
     model = asked.model or "solo"
+    name = f"chatcmpl-{question.id}"
+    created = int(time.time())
     if asked.stream:
-        return Streamed(request, house, question, model, usage=asked.stream_options.include_usage)
-    return Whole(request, lambda: answered(house.ctx, question, model))
-
-
-@router.door(
-    "POST", "/v1/embeddings", policy=Policy("embed", rate="costly"), summary="Texts as vectors of a language model"
-)
-async def embeddings(request: Request) -> Response:
-    house: House = request.app.state.house
-    asked = await read(request, EmbeddingsRequest)
-    question = asked.question()
+        chunks = Chunks(name, created, model, usage=asked.stream_options.include_usage)
+        return Streamed(request, house, [question], chunks, name)
 
     async def make() -> bytes:
-        return asked.answer(await house.ctx.request(question, within=_EMBED_WITHIN_S))
+        deltas, end = await collect(house.ctx, question)
+        return whole(name, created, model, deltas, end)
 
     return Whole(request, make)
 
@@ -54,15 +50,25 @@ async def embeddings(request: Request) -> Response:
     "POST",
     "/v1/completions",
     policy=Policy("chat", owner="profile", rate="costly"),
-    summary="Not offered: text without a conversation",
+    summary="Go on with bare text, without a chat template",
 )
 async def completions(request: Request) -> Response:
-    raise NotSupported(
-        "Solo's models are asked with a conversation, not with bare text", hint="Use /v1/chat/completions."
-    )
+    house: House = request.app.state.house
+    asked = await read(request, bare.CompletionRequest)
+    questions = asked.questions(request.scope["principal"].profile)
+    name = f"cmpl-{questions[0].id}"
+    if asked.stream:
+        return Streamed(request, house, questions, bare.TextChunks(name, asked), name)
+
+    async def make() -> bytes:
+        answers = [await collect(house.ctx, question) for question in questions]
+        return bare.whole(name, asked, answers)
+
+    return Whole(request, make)
 
 
-router.contain(v1_models.router)
+for part in (v1_audio, v1_embeddings, v1_responses, v1_messages, v1_rerank, v1_models):
+    router.contain(part.router)
 
 
 @router.api_route("/v1/{rest:path}", methods=_METHODS, include_in_schema=False)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.api.doors import Doors
 from services.api.house import House
+from services.api.openai.embedder import embedder_of
 from services.api.openai.errors import NoSuchModel, OpenAIRoute
 from services.api.policy import Policy
 from services.messages.models import ListModels, ModelFile
@@ -52,6 +53,7 @@ async def _listed(house: House) -> dict[str, dict[str, Any]]:
         if failed is not None:
             raise failed from error
     listed: dict[str, dict[str, Any]] = {}
+    embedder = await embedder_of(house.ctx)
     if pool is not None:
         bound: dict[str, str] = {role.role: role.answering or role.model for role in pool.roles if role.model}
         for role, played_by in {"solo": bound.get("dialog", ""), **bound}.items():
@@ -62,6 +64,8 @@ async def _listed(house: House) -> dict[str, dict[str, Any]]:
     for loaded in pool.models if pool is not None else ():
         entry = listed.setdefault(loaded.name, _entry(loaded.name, 0, {}))
         entry["meta"] |= _meta_of_loaded(loaded)
+    if embedder:
+        listed.setdefault(embedder, _entry(embedder, 0, {"role": "embedder"}))
     return listed
 
 

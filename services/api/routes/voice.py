@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from services.api.asking import Stopping, answered
+from services.api.documented import TalkName
 from services.api.doors import Doors
 from services.api.guard import envelope
 from services.api.house import House
 from services.api.policy import Policy
+from services.api.recent import new_turn_id
 from services.messages.audio import Attach, SoundCaptured, SoundEnded
 from services.messages.conversation import AnswerGrew, Ask, QuestionHeard, TurnFinished, TurnStarted
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
-from solo.supervision import Context, ServiceStateChanged, State
+from solo.supervision import ServiceStateChanged, State
 
 router = Doors()
 MOST_FRAME_BYTES = 64 * 1024
@@ -30,12 +33,6 @@ class BadVoiceMessage(SoloError):
     """The message is not one of this door's."""
 
     code = "api.bad_voice_message"
-
-
-class Stopping(SoloError):
-    """Solo is stopping."""
-
-    code = "api.stopping"
 
 
 class TurnLost(SoloError):
@@ -52,7 +49,7 @@ class Start(BaseModel):
     type: Literal["start"]
     wake: bool = False
     """Wait for the wake word first."""
-    talk: str = Field(default="default", min_length=1, max_length=100)
+    talk: TalkName = "default"
     text: str | None = Field(default=None, min_length=1, max_length=16_000)
     """A typed question, to be answered aloud; no sound is listened to then."""
 
@@ -72,7 +69,7 @@ async def voice(socket: WebSocket) -> None:
     await socket.accept()
     try:
         start = await _start(socket)
-        session = Session(house.ctx, socket, start)
+        session = Session(house, socket, start)
         house.sessions.add(session)
         try:
             await session.run()
@@ -98,8 +95,10 @@ async def _start(socket: WebSocket) -> Start:
 
 
 class Session:
-    def __init__(self, ctx: Context, socket: WebSocket, start: Start) -> None:
-        self._ctx = ctx
+    def __init__(self, house: House, socket: WebSocket, start: Start) -> None:
+        self._house = house
+        self._ctx = house.ctx
+        self._profile = socket.scope["principal"].profile
         self._socket = socket
         self._start = start
         self._source = f"voice-{uuid.uuid4().hex[:8]}"
@@ -108,7 +107,7 @@ class Session:
 
     async def run(self) -> None:
         """Until the one turn is over, or the client has left."""
-        attach = Attach(source=self._source, wake=self._start.wake, talk=self._start.talk)
+        attach = Attach(source=self._source, wake=self._start.wake, talk=self._start.talk, profile=self._profile)
         async with (
             self._ctx.subscribe(Event, limit=1024, overflow=Overflow.FAIL, through_drain=True) as facts,
             self._ctx.stream(attach, within=_IDLE_S) as sounds,
@@ -177,8 +176,14 @@ class Session:
                 return
 
     async def _ask(self, text: str) -> None:
-        asked = Ask(text=text, talk=self._start.talk, speak_to=self._source)
-        async with self._ctx.stream(asked, within=_PART_WITHIN_S) as parts:
+        asked = Ask(
+            text=text,
+            talk=self._start.talk,
+            speak_to=self._source,
+            profile=self._profile,
+            turn_id=new_turn_id(),
+        )
+        async with aclosing(answered(self._house, asked)) as parts:
             async for part in parts:
                 if part.summary is not None:
                     await self._finish(part.summary.model_dump(mode="json"))

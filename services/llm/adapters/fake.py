@@ -12,10 +12,11 @@ from typing import Any
 
 from services.llm.adapters.answer_text import AnswerText
 from services.llm.adapters.constrain import constraint
-from services.llm.adapters.fitting import USUAL_ANSWER, fit, zone_of
+from services.llm.adapters.fitting import USUAL_ANSWER, fit
 from services.llm.adapters.host_cache import common
 from services.llm.adapters.requests import Asked, check_embedding, check_messages
-from services.llm.engine import ChatMessage, Completed, Piece, TokenLogprob
+from services.llm.engine import ChatMessage, Completed, Piece, PromptTooLong, TokenLogprob
+from services.llm.zones import zone_of
 from solo.isolation.driving import Work
 from solo.isolation.engine import EngineError
 
@@ -114,18 +115,23 @@ class FakeLLM:
 
     def _take(self, work: Work, asked: Asked) -> _Answering:
         ahead = _words(asked.prefix)
+        if asked.prompt is not None and len(_words(asked.prompt)) + asked.max_tokens > self._context:
+            raise PromptTooLong(f"The prompt takes {len(_words(asked.prompt))} tokens", hint="Shorten it.")
         form = constraint(asked.form, asked.tools, asked.tool_choice)
         answer = self._answer if form is None else form.close("") or ""
-        kept, dropped = fit(
-            asked.messages,
-            lambda candidate: len(_prompt(candidate)),
-            self._context,
-            asked.max_tokens + len(ahead),
-        )
-        prompt = _prompt(kept) + ahead
+        kept, dropped = asked.messages, 0
+        if asked.prompt is None:
+            kept, dropped = fit(
+                asked.messages,
+                lambda candidate: len(_prompt(candidate)),
+                self._context,
+                asked.max_tokens + len(ahead),
+            )
+        prompt = _prompt(kept) + ahead if asked.prompt is None else _words(asked.prompt)
         zones = {"system": 0, "history": 0, "memory": 0, "question": 0, "tools": len(asked.tools), "template": 0}
         for index, message in enumerate(kept):
-            zones[zone_of(kept, index)] += len(_words(message["content"]))
+            zones[zone_of([message["role"] for message in kept], index)] += len(_words(message["content"]))
+        zones["question"] += len(_words(asked.prompt or ""))
         zones["template"] = len(prompt) - sum(zones.values()) + zones["tools"]
         done: Completed = {
             "finish": "stop",

@@ -14,19 +14,6 @@ CUTS = 8
 """A history of n exchanges is cut in steps of n // CUTS."""
 
 
-def zone_of(messages: Sequence[ChatMessage], index: int) -> str:
-    """Which zone of the prompt a message is in. What is remembered for a question comes as system messages right before
-    it; a system message before or in the history, such as a summary of what has left, belongs to the history."""
-    if index == len(messages) - 1:
-        return "question"
-    if messages[index]["role"] != "system":
-        return "history"
-    if index == 0:
-        return "system"
-    between = messages[index + 1 : -1]
-    return "memory" if all(message["role"] == "system" for message in between) else "history"
-
-
 class Fitted(NamedTuple):
     messages: list[ChatMessage]
     dropped: int

@@ -28,6 +28,7 @@ from services.messages.language import (
     TextDelta,
 )
 from solo.bus.context import deadline_after
+from solo.egress import GUARD, Endpoint
 from solo.isolation.engine import BadEngineInput
 from solo.supervision import EngineState
 
@@ -79,6 +80,12 @@ class OpenAIServerMaker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[OpenAIServer]:
         """Ask the server for its models first. Raises `RemoteUnavailable`, also when it does not list the model."""
+        with GUARD.allow(Endpoint.parse(self.base, "a server of language models")):
+            async with self._running() as server:
+                yield server
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[OpenAIServer]:
         async with await asyncio.to_thread(self._client) as client:  # httpx and certificates take their time to load
             line = Line(client, self.key, self.base)
             by = deadline_after(self.connect_s + self.between_tokens_s)

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from services.formats.chat_template import ChatTemplate
 from services.formats.marking import Part, Slot
-from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, fit, zone_of
+from services.llm.adapters.fitting import USUAL_ANSWER, Fitted, fit
 from services.llm.adapters.requests import Asked
 from services.llm.adapters.vocabulary import Vocabulary
 from services.llm.engine import ChatMessage, PromptTooLong, Tool
+from services.llm.zones import zone_of
 
 LONGEST_TOKEN = 32
 """Bytes. Usual text has 3 to 5 for each token; one of more than this many for each token of the context is not even
@@ -104,7 +105,7 @@ class Prompts:
         zones = {"system": 0, "history": 0, "memory": 0, "question": 0, "tools": 0, "template": 0}
         for part in parts:
             if isinstance(part, Slot):
-                zone = "tools" if part.message < 0 else zone_of(messages, part.message)
+                zone = "tools" if part.message < 0 else zone_of([message["role"] for message in messages], part.message)
                 zones[zone] += self._vocabulary.length(part.text)
         # A token may straddle the border between template and content: never let the rest go below nothing.
         zones["template"] = max(0, total - sum(zones.values()))

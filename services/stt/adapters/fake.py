@@ -6,7 +6,7 @@ from array import array
 from math import sqrt
 from typing import Any
 
-from services.stt.engine import Transcription
+from services.stt.engine import Segment, Transcription
 from solo.isolation.call import Call
 from solo.isolation.engine import BadEngineInput
 
@@ -34,17 +34,53 @@ class FakeSTT:
         self._text = text
 
     def load(self) -> dict[str, Any]:
-        return {"engine": "fake-stt", "model": "fake", "language": self._language}
+        return {"engine": "fake-stt", "model": "fake", "language": self._language, "multilingual": True}
 
-    def transcribe(self, call: Call, pcm: bytes) -> Transcription:
-        """As the port says."""
+    def transcribe(
+        self,
+        call: Call,
+        pcm: bytes,
+        language: str | None = None,
+        prompt: str = "",
+        translate: bool = False,
+        temperature: float = 0.0,
+        details: str = "",
+    ) -> Transcription:
+        """As the port says, with one segment. It speaks every language of two or three letters."""
+        if language is not None and not (language.isalpha() and 2 <= len(language) <= 3):
+            raise BadEngineInput(f"{language!r} is no language.", hint="Give it as ISO 639-1, such as `de`.")
         if len(pcm) % 2:
             raise BadEngineInput("The sound has an odd number of bytes.", hint="Send 16-bit samples.")
         seconds = len(pcm) / 2 / _RATE
         text = ""
         if not call.cancelled and _speech_like(pcm):
             text = f"I heard {seconds:.1f} seconds of speech." if self._text is None else self._text.strip()
-        return {"text": text, "language": self._language, "window_s": round(seconds, 2), "attempts": 1}
+        found: Transcription = {
+            "text": text,
+            "language": language or self._language,
+            "window_s": round(seconds, 2),
+            "attempts": 1,
+        }
+        if details:
+            found["segments"] = [_segment(text, seconds, temperature, details)] if text else []
+        return found
+
+
+def _segment(text: str, seconds: float, temperature: float, details: str) -> Segment:
+    """All of it, and every word for as long as every other."""
+    spoken = text.split() if details == "words" else []
+    each = seconds / max(1, len(spoken))
+    return {
+        "start": 0.0,
+        "end": seconds,
+        "text": text,
+        "tokens": [],
+        "temperature": temperature,
+        "avg_logprob": -0.1,
+        "compression_ratio": 1.0,
+        "no_speech_prob": 0.0,
+        "words": [{"word": word, "start": at * each, "end": (at + 1) * each} for at, word in enumerate(spoken)],
+    }
 
 
 def _speech_like(pcm: bytes) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from services.stt.adapters import short_window
 from services.stt.adapters.short_window import Attempt
-from services.stt.engine import Transcription
+from services.stt.adapters.timing import spoken
+from services.stt.engine import Segment, Transcription
 from solo.isolation.call import Call
 from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
 
@@ -40,6 +41,7 @@ class FasterWhisper:
         self._path = model
         self._threads = max(1, threads)
         self._language = language
+        self._name = ""
         self._whisper: Any = None
         self._prompts: dict[str, tuple[Any, list[int], list[int]]] = {}
 
@@ -58,17 +60,30 @@ class FasterWhisper:
             raise ModelCorrupt(f"The model in {path} cannot be loaded: {_first_line(error)}", hint=_REPLACE) from error
         self._check_language()
         self._warm_up()
-        name = _PACKAGED if self._path is None else path.name
+        self._name = f"{_PACKAGED if self._path is None else path.name} int8"
         return {
             "engine": "faster-whisper",
-            "model": f"{name} int8",
+            "model": self._name,
             "language": self._language or ("detected" if self._multilingual else "en"),
+            "multilingual": self._multilingual,
             "threads": self._threads,
         }
 
-    def transcribe(self, call: Call, pcm: bytes) -> Transcription:
+    def transcribe(
+        self,
+        call: Call,
+        pcm: bytes,
+        language: str | None = None,
+        prompt: str = "",
+        translate: bool = False,
+        temperature: float = 0.0,
+        details: str = "",
+    ) -> Transcription:
         """As the port says; raises `BadEngineInput` also for more than 120 s."""
         import numpy as np
+
+        self._check_wishes(language, translate)
+        language = language or self._language
 
         if len(pcm) % 2:
             raise BadEngineInput("The sound has an odd number of bytes.", hint="Send 16-bit samples.")
@@ -77,18 +92,19 @@ class FasterWhisper:
             raise BadEngineInput(f"The sound is {seconds:.0f} s long.", hint="Send at most 120 s at a time.")
         sound = np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0
         if call.cancelled or seconds < _SHORTEST_S or _loudest(sound) < _QUIET:
-            return _nothing(self._language)
-        if seconds > short_window.LONGEST_SPEECH_S:
-            return self._transcribe_long(call, sound)
-        return self._transcribe_short(call, sound, seconds)
+            return _nothing(language, details)
+        if seconds > short_window.LONGEST_SPEECH_S or prompt or translate or temperature or details:
+            task = "translate" if translate else "transcribe"
+            wishes = {"language": language, "task": task, "hotwords": prompt or None, "temperature": temperature}
+            return self._walk(call, sound, wishes, details)
+        return self._transcribe_short(call, sound, seconds, language)
 
     @property
     def _multilingual(self) -> bool:
         return bool(self._whisper.model.is_multilingual)
 
-    def _transcribe_short(self, call: Call, sound: Sound, seconds: float) -> Transcription:
+    def _transcribe_short(self, call: Call, sound: Sound, seconds: float, language: str | None) -> Transcription:
         features = self._features(sound)
-        language = self._language
         tried: list[Attempt] = []
         window: float | None = short_window.windows(seconds)[0]
         while window is not None and not call.cancelled:
@@ -110,22 +126,36 @@ class FasterWhisper:
             "attempts": len(tried),
         }
 
-    def _transcribe_long(self, call: Call, sound: Sound) -> Transcription:
-        """Sound of more than one window: faster-whisper's own walk along the timestamps, without dice."""
-        segments, info = self._whisper.transcribe(
-            sound, language=self._language, beam_size=1, temperature=0.0, condition_on_previous_text=False
+    def _walk(self, call: Call, sound: Sound, wishes: dict[str, Any], details: str) -> Transcription:
+        """faster-whisper's own walk along the timestamps: for sound of more than one window, and for special wishes."""
+        walked, info = self._whisper.transcribe(
+            sound,
+            beam_size=1,
+            best_of=1,
+            condition_on_previous_text=False,
+            word_timestamps=details == "words",
+            **wishes,
         )
-        texts = []
+        seconds = len(sound) / _RATE
+        segments: list[Segment] = []
         passes = 0
-        for segment in segments:
+        for segment in walked:
             passes += 1
             if call.cancelled:
-                return _nothing(info.language)
+                return _nothing(info.language, details)
             if not short_window.is_silent(segment.no_speech_prob, segment.avg_logprob):
-                texts.append(self._whole_text(segment.tokens, segment.text, info.language))
-        text = " ".join(piece for piece in texts if any(map(str.isalnum, piece)))
-        window = short_window.FULL_WINDOW_S
-        return {"text": text, "language": info.language, "window_s": window, "attempts": max(1, passes)}
+                text = self._whole_text(segment.tokens, segment.text, info.language)
+                if any(map(str.isalnum, text)):
+                    segments.append(spoken(segment, text, seconds))
+        found: Transcription = {
+            "text": " ".join(segment["text"] for segment in segments),
+            "language": info.language,
+            "window_s": short_window.FULL_WINDOW_S,
+            "attempts": max(1, passes),
+        }
+        if details:
+            found["segments"] = segments
+        return found
 
     def _features(self, sound: Sound) -> Sound:
         features: Sound = self._whisper.feature_extractor(sound)
@@ -197,6 +227,18 @@ class FasterWhisper:
             hint="Choose a multilingual model, or leave the language unset.",
         )
 
+    def _check_wishes(self, language: str | None, translate: bool) -> None:
+        if translate and not self._multilingual:
+            raise BadEngineInput(
+                f"The model {self._name} knows English only and cannot translate.",
+                hint="Set stt.model to a multilingual Whisper model.",
+            )
+        if language is not None and language not in self._whisper.supported_languages:
+            raise BadEngineInput(
+                f"The model {self._name} does not know the language {language!r}.",
+                hint="Give it as ISO 639-1, such as `de`; languages besides English need a multilingual model.",
+            )
+
     def _warm_up(self) -> None:
         """First calls allocate: encode and decode twice at a usual length."""
         import numpy as np
@@ -246,5 +288,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _nothing(language: str | None) -> Transcription:
-    return {"text": "", "language": language or "en", "window_s": 0.0, "attempts": 0}
+def _nothing(language: str | None, details: str = "") -> Transcription:
+    found: Transcription = {"text": "", "language": language or "en", "window_s": 0.0, "attempts": 0}
+    if details:
+        found["segments"] = []
+    return found

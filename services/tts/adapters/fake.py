@@ -34,12 +34,12 @@ class FakeTTS:
             raise EngineError(f"The speed is {self._speed}.", hint="Set it above 0; 1 is normal.")
         return {"engine": "fake-tts", "model": "tone", "sample_rate": self._rate}
 
-    def synthesize(self, call: Call, text: str) -> Iterator[bytes]:
+    def synthesize(self, call: Call, text: str, speed: float = 1.0) -> Iterator[bytes]:
         """As the port says."""
         for sentence in sentences(sayable(text)):
             if call.cancelled:
                 return
-            yield self._tone(len(sentence) * _SECONDS_A_CHARACTER / self._speed)
+            yield self._tone(len(sentence) * _SECONDS_A_CHARACTER / (self._speed * speed))
 
     def _tone(self, seconds: float) -> bytes:
         step = 2 * math.pi * _TONE_HZ / self._rate

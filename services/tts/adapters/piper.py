@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,30 +73,31 @@ class Piper:
             "threads": self._threads,
         }
 
-    def synthesize(self, call: Call, text: str) -> Iterator[bytes]:
+    def synthesize(self, call: Call, text: str, speed: float = 1.0) -> Iterator[bytes]:
         """As the port says: one piece per sentence, and several for a sentence of more than 200 characters."""
         first = True
+        style = self._style if speed == 1.0 else replace(self._style, length_scale=self._style.length_scale / speed)
         # Double brackets would make Piper read their content as phonemes.
         plain = _TITLE.sub(r"\1", text.replace("[[", " ").replace("]]", " "))
         for stretch in short_enough(sayable(plain)):
             for phonemes in self._voice.phonemize(stretch):
                 if call.cancelled:
                     return
-                sound = self._speak(phonemes)
+                sound = self._speak(phonemes, style)
                 if first:
                     sound = _from_first_audible(sound, self._voice.config.sample_rate)
                 if len(sound):
                     first = False
                     yield _to_pcm(sound)
 
-    def _speak(self, phonemes: list[str]) -> Sound:
+    def _speak(self, phonemes: list[str], style: Any) -> Sound:
         """One sentence with its peak at full scale, as Piper does it; empty when the voice knows none of it."""
         import numpy as np
 
         known = [phoneme for phoneme in phonemes if phoneme in self._voice.config.phoneme_id_map]
         if not any(map(str.isalpha, known)):
             return np.zeros(0, np.float32)
-        spoken = self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(known), self._style)
+        spoken = self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(known), style)
         sound: Sound = np.atleast_1d(spoken).astype(np.float32)
         peak = float(np.abs(sound).max(initial=0.0))
         return sound / peak if peak > _AUDIBLE else np.zeros(0, np.float32)

@@ -148,7 +148,7 @@ async def run(
         known["PGOPTIONS"] = "-c maintenance_work_mem=256MB"
         known["PGAPPNAME"] = "solo"
     process = await asyncio.create_subprocess_exec(
-        *confine.tied(command),
+        *confine.tied(command, no_network=address is None or address.host.startswith("/")),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

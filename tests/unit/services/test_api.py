@@ -16,11 +16,13 @@ from services.api.http import STATUS, application
 from services.api.recent import MOST, RecentTurns
 from services.messages.audio import DescribeSources, SourceState
 from services.messages.conversation import AnswerPart, Ask, Tokens, TurnFinished, TurnSummary
+from services.messages.profiles import OWNER
 from solo.bus import Bus, Overflow
 from solo.errors import SoloError, known_errors
 from solo.isolation.engine import EngineDied
 from solo.supervision import Context, Describe, EngineState, ServiceState, State, StopRequested, SystemState
 from solo.supervision.state import BusState, LoopState, MemoryState
+from tests.stubs.callers import as_owner
 
 
 def service(name: str, state: State = State.READY, **more: Any) -> ServiceState:
@@ -52,7 +54,7 @@ class Rig:
     def __init__(self, bus: Bus, ctx: Context) -> None:
         self.bus = bus
         self.recent = RecentTurns()
-        self.app = application(House(ctx, self.recent, set()))
+        self.app = as_owner(application(House(ctx, self.recent, set())))
         self.system = system(service("llm"))
         self.sources: tuple[SourceState, ...] = ()
         self.asked: list[Ask] = []
@@ -238,6 +240,7 @@ class TestErrors:
 
         services.app.parts()
         # The engines' children load their ports, the daemon does not.
+        import services.llm.adapters.constrain
         import services.llm.engine
 
         assert code in known_errors()
@@ -273,19 +276,23 @@ class TestRecent:
     async def test_keeps_the_last_newest_first(self, bus: Bus, ctx: Context) -> None:
         recent = RecentTurns()
         following = asyncio.create_task(recent.follow(ctx))
-        await asyncio.sleep(0)
+        for _ in range(3):  # until it has subscribed
+            await asyncio.sleep(0)
         for number in range(MOST + 5):
             bus.publish(TurnFinished(source="text", summary=summary(number)))
         await asyncio.sleep(0.01)
         following.cancel()
         await asyncio.wait([following])
-        assert [turn.turn_id for turn in recent.newest_first()] == [str(number) for number in range(MOST + 4, 4, -1)]
+        assert [turn.turn_id for turn in recent.newest_first(OWNER, MOST)] == [
+            str(number) for number in range(MOST + 4, 4, -1)
+        ]
 
     async def test_speed_of_the_last_that_had_one(self, bus: Bus, ctx: Context) -> None:
         recent = RecentTurns()
         assert recent.tokens_per_s() is None
         following = asyncio.create_task(recent.follow(ctx))
-        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
         for speed in (100.0, None):
             tokens = Tokens(prompt=1, cached=0, completion=1, per_second=speed)
             bus.publish(TurnFinished(source="text", summary=summary(tokens=tokens)))

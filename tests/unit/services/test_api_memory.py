@@ -33,6 +33,7 @@ from services.messages.memory import (
 from solo.errors import SoloError
 from solo.storage import DatabaseUnavailable
 from solo.supervision import Context
+from tests.stubs.callers import as_owner
 
 FACT = Fact(id="1", text="A fact.", subject="note", created_at="2026-01-01", updated_at="2026-01-01")
 HIT = Hit(text="A passage.", score=0.5, collection="c", source=Place(document="d", page=2, offset=7))
@@ -72,7 +73,9 @@ async def door(ctx: Context) -> AsyncIterator[tuple[httpx.AsyncClient, Memory]]:
         serving.append(tasks.create_task(ctx.answer(Ingest, memory.ingest)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        transport = httpx.ASGITransport(application(House(ctx, RecentTurns(), set())), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(
+            as_owner(application(House(ctx, RecentTurns(), set()))), raise_app_exceptions=False
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8700/api/memory") as client:
             yield client, memory
         for task in serving:

@@ -29,6 +29,7 @@ from services.messages.pool import DescribePool, Ledger, LoadedModel, PoolState,
 from services.models.errors import FetchFailed, ModelUnknown
 from solo.errors import SoloError
 from solo.supervision import Context
+from tests.stubs.callers import as_owner
 
 HERE = "http://127.0.0.1:8700/api/models"
 MODEL = ModelFile(name="tiny", path="/models/tiny.gguf", origin="models", size_bytes=10, modified=1.0)
@@ -80,7 +81,9 @@ async def door(ctx: Context, *, pool: bool = True) -> AsyncIterator[tuple[httpx.
             serving.append(tasks.create_task(ctx.answer(DescribePool, Catalogue().answer(POOL))))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        transport = httpx.ASGITransport(application(House(ctx, RecentTurns(), set())), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(
+            as_owner(application(House(ctx, RecentTurns(), set()))), raise_app_exceptions=False
+        )
         async with httpx.AsyncClient(transport=transport, base_url=HERE) as client:
             yield client, catalogue
         for task in serving:

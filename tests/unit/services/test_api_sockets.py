@@ -26,6 +26,7 @@ from services.messages.conversation import (
 from solo.bus import Bus, Event, Overflow
 from solo.isolation.engine import EngineDied
 from solo.supervision import Context
+from tests.stubs.callers import as_owner
 
 WITHIN_S = 5.0
 RATE = 22_050
@@ -37,7 +38,10 @@ class Client:
     def __init__(self) -> None:
         self.inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.outbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Future[None] | None = None
+
+    async def send(self, message: Any) -> None:
+        await self.outbound.put(message)
 
     async def text(self, value: Any) -> None:
         text = value if isinstance(value, str) else json.dumps(value)
@@ -73,7 +77,7 @@ class Client:
 async def connected(ctx: Context, path: str) -> AsyncIterator[Client]:
     client = Client()
     sessions: set[object] = set()
-    app = application(House(ctx, RecentTurns(), sessions))
+    app = as_owner(application(House(ctx, RecentTurns(), sessions)))
     scope = {
         "type": "websocket",
         "asgi": {"version": "3.0"},
@@ -88,7 +92,7 @@ async def connected(ctx: Context, path: str) -> AsyncIterator[Client]:
         "subprotocols": [],
         "state": {},
     }
-    client.task = asyncio.create_task(app(scope, client.inbound.get, client.outbound.put))
+    client.task = asyncio.ensure_future(app(scope, client.inbound.get, client.send))
     await client.inbound.put({"type": "websocket.connect"})
     async with asyncio.timeout(WITHIN_S):
         assert (await client.outbound.get())["type"] == "websocket.accept"

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
-from services.api.openai import chat, live
+from services.api.openai import live, streams
 from solo.supervision import Context
 from tests.stubs.llm_house import delta, end, models
 
@@ -39,7 +39,7 @@ class Caller:
         }
         self._scope |= {"path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers}
 
-    async def call(self, app: FastAPI) -> None:
+    async def call(self, app: ASGIApp) -> None:
         await app(self._scope, self._receive, self._send)
 
     async def _receive(self) -> Any:
@@ -135,7 +135,7 @@ class TestWaiting:
         assert json.loads(caller.text)["choices"][0]["message"]["content"] == "Paris"
 
     async def test_an_error_after_a_sign_of_life_is_an_event(self, ctx: Context) -> None:
-        async with models(ctx, parts=[2 * chat.WITHIN_S]) as (app, _):
+        async with models(ctx, parts=[2 * streams.WITHIN_S]) as (app, _):
             caller = Caller(stream=True)
             await caller.call(app)
         assert caller.sent[0]["status"] == 200

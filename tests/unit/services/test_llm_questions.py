@@ -25,6 +25,7 @@ for _ in range(2000):
 
 def test_an_ordinary_question_passes() -> None:
     check(ask(stop=("\n",), tools=(TOOL,), tool_choice="look", form=Form(json_schema={}), logprobs=3))
+    check(Complete(prompt="One,"))
     check(Complete(messages=(USER, ChatMessage(role="tool", content="4", tool_call_id="1"))))
 
 
@@ -32,6 +33,11 @@ def test_an_ordinary_question_passes() -> None:
     ("question", "kind"),
     [
         (Complete(messages=()), BadEngineInput),
+        (Complete(prompt=""), BadEngineInput),
+        (Complete(prompt="x", messages=(USER,)), BadEngineInput),
+        (Complete(prompt="x", tools=(TOOL,)), BadEngineInput),
+        (Complete(prompt="x", prefix="y"), BadEngineInput),
+        (Complete(prompt="x" * (MOST_TEXT + 1)), PromptTooLong),
         (Complete(messages=(USER,) * (MOST_MESSAGES + 1)), BadEngineInput),
         (Complete(messages=(USER, ChatMessage(role="assistant", content="Well"))), BadEngineInput),
         (Complete(messages=(ChatMessage(role="system", content="Be."),)), BadEngineInput),
@@ -75,10 +81,13 @@ def test_numbers_out_of_range_never_become_a_question(options: dict[str, Any]) -
 
 def test_what_cannot_fit_is_refused_without_a_tokenizer() -> None:
     messages = (ChatMessage(role="system", content="x" * 10_000_000), USER)
-    check_length(messages, 256)  # what is before the question may be left out
-    check_length((USER,), None)
+    check_length(Complete(messages=messages), 256)  # what is before the question may be left out
+    check_length(Complete(messages=(USER,)), None)
+    check_length(Complete(prompt="x" * 256), 256)
     with pytest.raises(PromptTooLong, match="200000 characters"):
-        check_length((ChatMessage(role="user", content="x" * 200_000),), 256)
+        check_length(Complete(messages=(ChatMessage(role="user", content="x" * 200_000),)), 256)
+    with pytest.raises(PromptTooLong):
+        check_length(Complete(prompt="x" * 200_000), 256)
 
 
 class TestForTheChild:

@@ -45,6 +45,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "answer to a call": message(3, tool_call_id="2"),
     "one message less": {"messages": BASE["messages"][1:]},
     "prefix": {"prefix": "Well,"},
+    "bare text": {"prompt": "One,"},
+    "no text": {"prompt": ""},
     "length": {"max_tokens": 255},
     "temperature": {"sampling": Sampling(temperature=0.1)},
     "top_p": {"sampling": Sampling(top_p=0.9)},

@@ -178,6 +178,24 @@ class TestAnswers:
         assert [(said.token, said.logprob, said.top) for said in first.logprobs] == [("Paris", -0.5, (("P", -9999.0),))]
         assert hostile.asked[0].body["top_logprobs"] == 1
 
+    async def test_bare_text(self) -> None:
+        pieces = [event({"choices": [{"text": text, "finish_reason": None}]}) for text in (" four", ",")]
+        last = event({"choices": [{"text": "", "finish_reason": "length"}]})
+        async with server(stream(*pieces, last, event(USAGE), DONE)) as (runner, hostile):
+            async with runner.complete(Complete(prompt="One,", max_tokens=2, stop=("x",))) as parts:
+                *said_, end = [part async for part in parts]
+        assert "".join(part.text for part in said_ if isinstance(part, TextDelta)) == " four,"
+        assert isinstance(end, CompletionEnd) and end.finish == "length" and end.receipt.question > 0
+        (asked,) = hostile.asked
+        assert asked.path.endswith("/completions") and not asked.path.endswith("/chat/completions")
+        assert (asked.body["prompt"], asked.body["stop"]) == ("One,", ["x"]) and "messages" not in asked.body
+
+    async def test_bare_text_without_logprobs(self) -> None:
+        async with server(GOOD) as (runner, _):
+            with pytest.raises(RemoteRefused):
+                async with runner.complete(Complete(prompt="One,", logprobs=1)) as parts:
+                    await anext(aiter(parts))
+
     async def test_half_characters_do_no_harm(self) -> None:
         broken = b'data: {"choices":[{"delta":{"content":"a\\ud83db"}}]}\n\n'
         async with server(stream(broken, event(END))) as (runner, _):

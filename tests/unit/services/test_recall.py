@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from services.conversation.recall import MOST_CHARS, WITHIN_S, told
-from services.conversation.service import ConversationService
+from services.conversation.service import ConversationService, Tuned
 from services.conversation.talks import Talks
 from services.conversation.turn import exhaust
 from services.messages.audio import UtteranceHeard, UtterancePaused
@@ -178,7 +178,7 @@ class TestKept:
 class TestEarly:
     async def test_memory_is_asked_while_the_speaker_pauses(self, bus: Bus) -> None:
         cast = Cast(bus, remembers=found)
-        service = ServiceSpec(name="conversation", make=lambda: ConversationService(POLICY, Talks(300)))
+        service = ServiceSpec(name="conversation", make=lambda: ConversationService(Tuned(POLICY), Talks(300)))
         async with stage(cast, service):
             await asyncio.sleep(0.01)
             bus.publish(UtterancePaused(source="kitchen", talk="t", utterance="u", pause=1, pcm=b"", wake_word=None))

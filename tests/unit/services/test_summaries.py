@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from services.conversation.service import ConversationService
+from services.conversation.service import ConversationService, Tuned
 from services.conversation.summaries import AGAIN_S, MOST_CHARS, MOST_SUMMARY_CHARS, WITHIN_S
 from services.conversation.talks import MOST_EXCHANGES, STEP, Talks
 from services.messages.conversation import Ask, TurnSummary
@@ -45,7 +45,7 @@ def too_long(question: Complete) -> int:
 
 def conversation(talks: Talks, when_full: Literal["trim", "summarise"] = "summarise") -> ServiceSpec:
     policy = replace(POLICY, when_full=when_full)
-    return ServiceSpec(name="conversation", make=lambda: ConversationService(policy, talks), answers=(Ask,))
+    return ServiceSpec(name="conversation", make=lambda: ConversationService(Tuned(policy), talks), answers=(Ask,))
 
 
 async def ask(bus: Bus, text: str = LONG, *, profile: str = "anna", talk: str = "family") -> TurnSummary:

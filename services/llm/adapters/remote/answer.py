@@ -85,6 +85,8 @@ class Answer:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             delta = choice.get("message")  # the whole answer at once, of a server that does not stream
+        if not isinstance(delta, dict) and isinstance(choice.get("text"), str):
+            delta = {"content": choice["text"]}  # of bare text
         if not isinstance(delta, dict):
             return None
         calls = delta.get("tool_calls")

@@ -17,6 +17,8 @@ _SEEDS = 2**31
 
 def body_of(question: Complete, messages: Sequence[ChatMessage], model: str, dialect: Dialect) -> dict[str, Any]:
     """Raises `RemoteRefused` for what this server cannot, `BadEngineInput` for pictures of unknown kinds."""
+    if question.prompt is not None:
+        return _bare(question, question.prompt, model, dialect)
     asked = messages_of(messages)
     body: dict[str, Any] = {
         "model": model,
@@ -44,6 +46,31 @@ def body_of(question: Complete, messages: Sequence[ChatMessage], model: str, dia
         if dialect.continues == "asked":
             body["continue_final_message"] = True
             body["add_generation_prompt"] = False
+    return body
+
+
+def path_of(question: Complete) -> str:
+    """Where the server takes it."""
+    return "chat/completions" if question.prompt is None else "completions"
+
+
+def _bare(question: Complete, prompt: str, model: str, dialect: Dialect) -> dict[str, Any]:
+    if question.logprobs is not None or question.form is not None:
+        # Servers differ in how they take these and answer them here.
+        raise RemoteRefused(
+            "A model behind another server goes on with bare text without logprobs and without a form",
+            hint="Leave them out, or ask with a conversation.",
+        )
+    body: dict[str, Any] = {
+        "model": model,
+        "prompt": prompt,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": question.max_tokens,
+        **_sampling(question.sampling, dialect),
+    }
+    if question.stop:
+        body["stop"] = list(question.stop)
     return body
 
 

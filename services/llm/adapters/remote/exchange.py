@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from services.llm.adapters.remote.answer import MOST_TEXT, Answer
-from services.llm.adapters.remote.asking import body_of
+from services.llm.adapters.remote.asking import body_of, path_of
 from services.llm.adapters.remote.dialects import Dialect
 from services.llm.adapters.remote.events import Events
 from services.llm.adapters.remote.line import Line, Refused, aiter_raw, out_of_time
@@ -51,7 +51,9 @@ class Exchange:
     """For the next token: an asker who takes his time with the last one does not make the server late."""
 
     def __post_init__(self) -> None:
-        self.messages = list(self.question.messages)
+        bare = self.question.prompt
+        # Bare text is accounted for like a single message, which nothing can be left out of.
+        self.messages = list(self.question.messages) if bare is None else [ChatMessage(role="user", content=bare)]
         self.began = asyncio.get_running_loop().time()
 
     async def parts(self) -> AsyncGenerator[TextDelta | CompletionEnd, None]:
@@ -90,7 +92,7 @@ class Exchange:
     ) -> AsyncGenerator[TextDelta, None]:
         loop = asyncio.get_running_loop()
         self.sent = loop.time()
-        async with self.line.open("POST", "chat/completions", body, first_by) as response:
+        async with self.line.open("POST", path_of(self.question), body, first_by) as response:
             if response.headers.get("content-type", "").startswith("application/json"):
                 most = MOST_TEXT + self.question.max_tokens * _BYTES_A_TOKEN
                 whole = await self.line.read(response, deadline, most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.llm.zones import zone_of
 from services.messages.language import ChatMessage, Receipt, Tool
 
 _BYTES_A_TOKEN = 4
@@ -12,17 +13,6 @@ _MARKS = 4
 """Tokens of the markers around one message, about."""
 _PICTURE = 256
 """Tokens of a picture; models take some hundred to some thousand."""
-
-
-def zone_of(messages: Sequence[ChatMessage], index: int) -> str:
-    """Which zone of the prompt a message is in; system messages right before the question are what is remembered."""
-    if index == len(messages) - 1:
-        return "question"
-    if messages[index].role != "system":
-        return "history"
-    if index == 0:
-        return "system"
-    return "memory" if all(message.role == "system" for message in messages[index + 1 : -1]) else "history"
 
 
 def weight_of(message: ChatMessage) -> int:
@@ -50,7 +40,7 @@ def receipt(
     was left out."""
     weights = {"system": 0, "history": 0, "memory": 0, "question": 0, "tools": weight_of_tools(tools)}
     for index, message in enumerate(messages):
-        weights[zone_of(messages, index)] += weight_of(message)
+        weights[zone_of([message.role for message in messages], index)] += weight_of(message)
     whole = sum(weights.values()) + _MARKS * (len(messages) + 1)
     zones = {name: weight * prompt_tokens // whole for name, weight in weights.items()}
     return Receipt(

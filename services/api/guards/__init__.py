@@ -1,0 +1,1 @@
+"""What the guard at the door looks at, one thing a module."""

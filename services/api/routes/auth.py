@@ -1,0 +1,134 @@
+"""HTTP: logging in and out, and who one is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Cookie
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from starlette.requests import Request
+
+from services.api.doors import Doors
+from services.api.house import TheHouse, Who
+from services.api.policy import LOGIN, Policy
+from services.messages.security import LogIn, LogOut, MakeTicket, Principal, Refresh, Tokens
+from solo.errors import SoloError
+
+router = Doors(prefix="/api/auth")
+_WITHIN_S = 10.0
+"""A password waits for its turn to be hashed."""
+ACCESS_COOKIE = "solo_access"
+REFRESH_COOKIE = "solo_refresh"
+_REFRESH_PATH = "/api/auth"
+_MINE: Literal["self"] = "self"
+_CLIENT_CHARACTERS = 200
+
+
+class RefreshMissing(SoloError):
+    """There is no refresh token, neither in the body nor as a cookie."""
+
+    code = "api.refresh_missing"
+
+
+class Credentials(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=100, examples=["anna"])
+    """Letters' case makes no difference."""
+    password: SecretStr = Field(max_length=4096, examples=["correct horse battery staple"])
+    cookie: bool = False
+    """Answer with cookies that scripts cannot read, instead of with tokens."""
+
+
+class Again(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: SecretStr | None = Field(default=None, max_length=4096)
+    """Unset: that of the cookie, and the answer is cookies too."""
+
+
+@router.door("POST", "/login", policy=LOGIN, summary="Log in with name and password")
+async def login(credentials: Credentials, request: Request, house: TheHouse) -> JSONResponse:
+    """Tokens; with `cookie` the cookies `solo_access` and `solo_refresh` instead. A name that nobody has and a wrong
+    password are answered alike."""
+    question = LogIn(
+        login=credentials.name,
+        password=credentials.password,
+        address=_address(request),
+        client=request.headers.get("user-agent", "")[:_CLIENT_CHARACTERS],
+    )
+    return _answer(await house.ctx.request(question, within=_WITHIN_S), cookie=credentials.cookie)
+
+
+@router.door("POST", "/refresh", policy=LOGIN, summary="New tokens for a refresh token, which is used up by it")
+async def refresh(
+    request: Request,
+    house: TheHouse,
+    again: Again | None = None,
+    solo_refresh: Annotated[str | None, Cookie(max_length=4096, include_in_schema=False)] = None,
+) -> JSONResponse:
+    """A refresh token that comes a second time ends its session: one of two who have it has stolen it."""
+    given = again.refresh_token if again else None
+    token = given or (SecretStr(solo_refresh) if solo_refresh else None)
+    if token is None:
+        raise RefreshMissing(hint="Log in first: POST /api/auth/login.")
+    tokens = await house.ctx.request(Refresh(refresh_token=token, address=_address(request)), within=_WITHIN_S)
+    return _answer(tokens, cookie=given is None)
+
+
+@router.door("POST", "/logout", policy=Policy("chat", owner=_MINE), summary="End this session")
+async def logout(house: TheHouse, who: Who) -> JSONResponse:
+    """Keys are no sessions: nothing happens to them."""
+    if who.kind == "session":
+        await house.ctx.request(LogOut(session=who.id), within=_WITHIN_S)
+    answer = JSONResponse({"ended": who.kind == "session"})
+    answer.delete_cookie(ACCESS_COOKIE, path="/", httponly=True, samesite="strict")
+    answer.delete_cookie(REFRESH_COOKIE, path=_REFRESH_PATH, httponly=True, samesite="strict")
+    return answer
+
+
+@router.door("GET", "/me", policy=Policy("chat", owner=_MINE, rate="cheap"), summary="Who one is, and what one may")
+async def me(who: Who) -> JSONResponse:
+    return JSONResponse(_shown(who))
+
+
+@router.door(
+    "POST", "/ticket", policy=Policy("chat", owner=_MINE), summary="A secret for one WebSocket, worth 30 seconds"
+)
+async def ticket(house: TheHouse, who: Who) -> JSONResponse:
+    """For browsers, which can send no header with a WebSocket."""
+    made = await house.ctx.request(MakeTicket(principal=who), within=_WITHIN_S)
+    return _unkept({"ticket": made.get_secret_value(), "expires_in": 30})
+
+
+def _answer(tokens: Tokens, *, cookie: bool) -> JSONResponse:
+    said: dict[str, object] = {"expires_in": tokens.expires_in, "principal": _shown(tokens.principal)}
+    access, again = tokens.access_token.get_secret_value(), tokens.refresh_token.get_secret_value()
+    if not cookie:
+        more = {"refresh_expires_in": tokens.refresh_expires_in, "token_type": "Bearer"}
+        return _unkept({"access_token": access, "refresh_token": again, **more, **said})
+    answer = _unkept(said)
+    # Not `secure`: the door is plain HTTP on loopback, and a proxy that speaks TLS adds it.
+    answer.set_cookie(ACCESS_COOKIE, access, max_age=tokens.expires_in, path="/", httponly=True, samesite="strict")
+    answer.set_cookie(
+        REFRESH_COOKIE,
+        again,
+        max_age=tokens.refresh_expires_in,
+        path=_REFRESH_PATH,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def _unkept(said: dict[str, object]) -> JSONResponse:
+    return JSONResponse(said, headers={"cache-control": "no-store"})
+
+
+def _shown(who: Principal) -> dict[str, object]:
+    return {**who.model_dump(mode="json", exclude={"scopes"}), "scopes": sorted(who.scopes)}
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

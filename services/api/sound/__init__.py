@@ -1,0 +1,1 @@
+"""Sound at OpenAI's door: forms, subtitles, speech as files."""

@@ -1,0 +1,1 @@
+"""Sound files: reading foreign ones, making our own."""

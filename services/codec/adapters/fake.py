@@ -1,0 +1,65 @@
+"""Sound files without FFmpeg: reads plain WAV, and makes files of samples with their format's name before them."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterator
+from typing import Any
+
+from services.codec.engine import PCM_RATE, RATE, Piece, SessionLost, SoundTooLong, SoundUnreadable
+from solo.isolation.call import Call
+from solo.isolation.engine import BadEngineInput, EngineError
+from solo.isolation.sessions import require_whole
+
+FORMATS = ("pcm", "mp3", "opus", "aac", "flac")
+
+
+class FakeCodec:
+    """Takes 16-bit mono WAV at 16 kHz, cut blindly. `most_s`: as in the port."""
+
+    def __init__(self, most_s: float = 1800.0) -> None:
+        self._most_s = most_s
+        self._sessions: set[str] = set()
+
+    def load(self) -> dict[str, Any]:
+        return {"engine": "fake-codec", "model": "wave"}
+
+    def decode(self, call: Call, content: bytes, piece_s: float) -> Iterator[Piece]:
+        """As the port says."""
+        try:
+            with wave.open(io.BytesIO(content)) as file:
+                form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
+                pcm = file.readframes(file.getnframes())
+        except (wave.Error, EOFError) as error:
+            raise SoundUnreadable("The file is no WAV file.", hint="Send 16-bit mono WAV.") from error
+        if form != (1, 2, RATE):
+            raise SoundUnreadable("The file is not 16-bit mono at 16 kHz.", hint="Send it so.")
+        if not pcm:
+            raise SoundUnreadable("The file holds no sound.", hint="Send some.")
+        if len(pcm) / 2 / RATE > self._most_s:
+            raise SoundTooLong(f"The sound is longer than {self._most_s / 60:g} minutes.", hint="Cut it.")
+        size = 2 * int(piece_s * RATE)
+        for start in range(0, len(pcm), size):
+            if call.cancelled:
+                raise EngineError("The decoding was broken off before its end.")
+            yield {"start": start / 2 / RATE, "pcm": pcm[start : start + size]}
+
+    def encode(
+        self, call: Call, session: str, format: str, sample_rate: int, pcm: bytes, first: bool, last: bool
+    ) -> bytes:
+        """As the port says; pcm is brought to its rate by repeating or leaving out samples."""
+        require_whole(pcm, 2)
+        if format not in FORMATS:
+            raise BadEngineInput(f"There is no sound format {format!r}.", hint=f"Choose one of {', '.join(FORMATS)}.")
+        if first:
+            self._sessions.add(session)
+        if session not in self._sessions:
+            raise SessionLost(hint="Ask for the whole sound again.")
+        if last:
+            self._sessions.discard(session)
+        if format != "pcm":
+            return (b"fake " + format.encode() + b"\n" if first else b"") + pcm
+        count = len(pcm) // 2
+        places = (at * sample_rate // PCM_RATE for at in range(count * PCM_RATE // sample_rate))
+        return b"".join(pcm[2 * place : 2 * place + 2] for place in places)

@@ -1,0 +1,1 @@
+"""The settings in effect, and those that can be changed at once."""

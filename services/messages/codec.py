@@ -1,0 +1,60 @@
+"""Sound files into samples, and samples into sound files."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from solo.bus import Request
+
+SoundFormat = Literal["mp3", "opus", "aac", "flac", "pcm"]
+"""opus comes in Ogg, aac as an ADTS stream, pcm as s16le mono 24 kHz without a header."""
+
+
+class SoundPiece(BaseModel):
+    """A stretch of a longer sound, cut where it is quiet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: float
+    """Seconds from the beginning of the whole sound."""
+    pcm: bytes
+    """s16le mono 16 kHz."""
+
+
+class DecodedSound(BaseModel):
+    """What was in a sound file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float
+    """Length of the whole."""
+    pieces: tuple[SoundPiece, ...]
+    """In order, without gaps."""
+
+
+class DecodeSound(Request[DecodedSound]):
+    """What sound is in this file?"""
+
+    content: bytes
+    """WAV, FLAC, Ogg (Opus, Vorbis, FLAC), MP3, AAC, MP4/M4A, WebM/Matroska; what it is shows from its content."""
+    piece_s: float = Field(default=28.0, ge=1, le=120)
+    """Longest piece, seconds."""
+
+
+class EncodeSound(Request[bytes]):
+    """The next bytes of a sound file that is made while its sound is; may be none yet."""
+
+    session: str
+    """Names the file; what belongs to it comes in order, one question after the other."""
+    format: SoundFormat
+    """Of the file."""
+    sample_rate: int = Field(ge=8_000, le=48_000)
+    """Hz of `pcm`; the file has the rate that suits its format."""
+    pcm: bytes
+    """s16le mono; may be empty."""
+    first: bool = False
+    """Begins the file."""
+    last: bool = False
+    """Ends it: what the encoder still holds comes out."""

@@ -1,0 +1,1 @@
+"""The audit log: rows that are only added, each sealing those before it."""
