@@ -29,12 +29,15 @@ class AuditEntry(BaseModel):
     """`login.ok`, `login.failed`, `denied`, `key.created`, `key.revoked`, `user.changed`, `config.changed`,
     `anomaly.stuffing` ..."""
     outcome: Literal["ok", "denied", "failed"] = "ok"
+    """What came of it."""
     actor: str = ""
     """Name of who did it; empty: nobody known."""
     principal: str = ""
     """Id of the key or session."""
     address: str = ""
+    """Of the client; empty: none."""
     method: str = ""
+    """Of HTTP, or WS; empty: it was no request."""
     route: str = ""
     """As the table of routes writes it, never with ids of others or a query."""
     code: str = ""
@@ -49,6 +52,7 @@ class AuditRow(AuditEntry):
     """As it is kept."""
 
     seq: int
+    """Its place, counted from 1."""
     at: str
     """ISO 8601."""
     hash: str
@@ -59,6 +63,7 @@ class RecordAudit(Request[None]):
     """Write down; answered when it is taken, written within a second."""
 
     entries: tuple[AuditEntry, ...]
+    """In the order in which it happened."""
 
 
 class ReadAudit(Request[tuple[AuditRow, ...]]):
@@ -67,6 +72,7 @@ class ReadAudit(Request[tuple[AuditRow, ...]]):
     idempotent = True
 
     limit: int = Field(default=100, ge=1, le=1000)
+    """How many at most."""
     before: int | None = None
     """Only rows with a lower `seq`."""
     action: str = ""
@@ -79,10 +85,13 @@ class AuditVerdict(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     whole: bool
+    """Every row is as it was written, and none is missing."""
     rows: int
+    """How many were looked at."""
     broken_at: int | None = None
     """`seq` of the first row that is not as it was written, or that follows a gap."""
     reason: str = ""
+    """What is wrong; empty: nothing."""
 
 
 class VerifyAudit(Request[AuditVerdict]):

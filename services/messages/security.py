@@ -76,6 +76,7 @@ class Principal(BaseModel):
     name: str
     """For people: the user's name, or the key's."""
     role: Role
+    """What they may at most."""
     scopes: frozenset[Scope]
     """What it may: its role's scopes, narrowed by the key's."""
     profile: str = OWNER
@@ -90,8 +91,11 @@ OWNER_PRINCIPAL = Principal(
 
 
 class CredentialsChanged(Event):
-    """A key was revoked, a user disabled, demoted or given another password, a session ended: what they hold open has
-    to be closed, and what is remembered of them forgotten."""
+    """What somebody may, or that they may anything, has changed.
+
+    A key was revoked, a user disabled, demoted or given another password, a session ended: what they hold open has to
+    be closed, and what is remembered of them forgotten.
+    """
 
     principal: str = ""
     """Id of the key or session."""
@@ -124,14 +128,20 @@ class Tokens(BaseModel):
     refresh_expires_in: int
     """Seconds that the refresh token lives."""
     principal: Principal
+    """Who logged in."""
 
 
 class LogIn(Request[Tokens]):
-    """Let this person in. Raises `security.bad_login` for an unknown name and a wrong password alike,
-    `security.slow_down` (with `retry_after`) after too many of them."""
+    """Let this person in.
+
+    Raises `security.bad_login` for an unknown name and a wrong password alike, `security.slow_down` (with
+    `retry_after`) after too many of them.
+    """
 
     login: str = Field(max_length=200)
+    """The user's name; letters' case makes no difference."""
     password: SecretStr
+    """As typed; at most 1 024 bytes."""
     address: str
     """Of the client, for delays and the audit log."""
     client: str = ""
@@ -142,122 +152,20 @@ class Refresh(Request[Tokens]):
     """New tokens for a refresh token, which is used up by it. One that was used before ends the whole session."""
 
     refresh_token: SecretStr
+    """As the last log-in or refresh gave it."""
     address: str
+    """Of the client, for the audit log."""
 
 
 class LogOut(Request[None]):
     """End a session."""
 
     session: str
+    """Id of the session."""
 
 
 class MakeTicket(Request[SecretStr]):
     """A secret that stands for `principal` once within 30 s: for WebSockets of browsers, which can send no header."""
 
     principal: Principal
-
-
-class User(BaseModel):
-    """Somebody who may log in."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    name: str
-    role: Role
-    profile: str
-    disabled: bool
-    created_at: str
-    """ISO 8601."""
-    last_login_at: str | None = None
-
-
-class CreateUser(Request[User]):
-    """Raises `security.name_taken`, `security.weak_password`."""
-
-    login: str = Field(min_length=1, max_length=100)
-    role: Role = "user"
-    password: SecretStr | None = None
-    """None: keys only, no log-in."""
-    by: str = "owner"
-    """Name of who does it, for the audit log."""
-
-
-class ListUsers(Request[tuple[User, ...]]):
-    """All users, by name."""
-
-    idempotent = True
-
-
-class ChangeUser(Request[User]):
-    """Role, password, or whether they may log in at all; None leaves it. Raises `security.no_user`."""
-
-    user: str
-    """Id or name."""
-    role: Role | None = None
-    disabled: bool | None = None
-    password: SecretStr | None = None
-    by: str = "owner"
-
-
-class Key(BaseModel):
-    """An API key, without its secret."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    name: str
-    prefix: str
-    """How it begins, to recognise it by."""
-    role: Role
-    scopes: tuple[Scope, ...]
-    user: str = ""
-    """Id of the user it belongs to; empty: nobody's."""
-    profile: str
-    created_at: str
-    """ISO 8601."""
-    expires_at: str | None = None
-    last_used_at: str | None = None
-    revoked: bool = False
-
-
-class NewKey(BaseModel):
-    """A key, and once and never again its secret."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: Key
-    secret: SecretStr
-
-
-class CreateKey(Request[NewKey]):
-    """Raises `security.bad_scope` when it asks for more than its role may."""
-
-    label: str = Field(min_length=1, max_length=100)
-    role: Role = "service"
-    scopes: tuple[Scope, ...] = ()
-    """Empty: all that the role may."""
-    expires_in_s: float | None = Field(default=None, gt=0)
-    user: str = ""
-    """Id or name of the user it belongs to. Nobody's: an admin's or service's works with the owner's data, another
-    with data of its own."""
-    by: str = "owner"
-
-
-class ListKeys(Request[tuple[Key, ...]]):
-    """Keys, newest first."""
-
-    idempotent = True
-
-    user: str = ""
-    """Only those of this user (id); empty: all."""
-
-
-class RevokeKey(Request[Key]):
-    """Worth nothing from now on. Raises `security.no_key`."""
-
-    key: str
-    """Id or name."""
-    user: str = ""
-    """Only if it belongs to this user (id); empty: anybody's."""
-    by: str = "owner"
+    """Whom it stands for."""

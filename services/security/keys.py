@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
+from services.messages.accounts import CreateKey, Key, ListKeys, NewKey, RevokeKey
 from services.messages.audit import AuditEntry
 from services.messages.profiles import OWNER
-from services.messages.security import ROLE_SCOPES, CreateKey, Key, ListKeys, NewKey, RevokeKey, Scope
+from services.messages.security import ROLE_SCOPES, Scope
 from services.security.anomalies import hour_of_week
 from services.security.errors import BadScope, NameTaken, NoKey, NoUser
 from services.security.image import KeyRow, Use

@@ -6,9 +6,10 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from services.messages.accounts import ChangeUser, CreateUser, ListUsers, User
 from services.messages.audit import AuditEntry
 from services.messages.profiles import OWNER
-from services.messages.security import ChangeUser, CreateUser, ListUsers, Role, User
+from services.messages.security import Role
 from services.security import passwords
 from services.security.errors import NameTaken, NoUser
 from services.security.image import UserRow

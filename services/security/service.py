@@ -9,22 +9,9 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from services.messages.accounts import ChangeUser, CreateKey, CreateUser, ListKeys, ListUsers, RevokeKey
 from services.messages.audit import AuditRow, AuditVerdict, ReadAudit, RecordAudit, VerifyAudit
-from services.messages.security import (
-    OWNER_PRINCIPAL,
-    ChangeUser,
-    CreateKey,
-    CreateUser,
-    Identify,
-    ListKeys,
-    ListUsers,
-    LogIn,
-    LogOut,
-    MakeTicket,
-    Principal,
-    Refresh,
-    RevokeKey,
-)
+from services.messages.security import OWNER_PRINCIPAL, Identify, LogIn, LogOut, MakeTicket, Principal, Refresh
 from services.security.audit.store import AuditStore
 from services.security.audit.verify import verify
 from services.security.errors import Unauthorized

@@ -10,20 +10,8 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from services.messages.security import (
-    OWNER_PRINCIPAL,
-    ROLE_SCOPES,
-    ChangeUser,
-    CreateKey,
-    CreateUser,
-    ListKeys,
-    ListUsers,
-    LogOut,
-    MakeTicket,
-    Refresh,
-    RevokeKey,
-    Tokens,
-)
+from services.messages.accounts import ChangeUser, CreateKey, CreateUser, ListKeys, ListUsers, RevokeKey
+from services.messages.security import OWNER_PRINCIPAL, ROLE_SCOPES, LogOut, MakeTicket, Refresh, Tokens
 from services.security.errors import (
     BadLogin,
     BadScope,

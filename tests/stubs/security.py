@@ -11,18 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from services.messages.accounts import CreateKey, CreateUser, NewKey, User
 from services.messages.audit import ReadAudit
-from services.messages.security import (
-    CreateKey,
-    CreateUser,
-    CredentialsChanged,
-    Identify,
-    LogIn,
-    NewKey,
-    Principal,
-    Tokens,
-    User,
-)
+from services.messages.security import CredentialsChanged, Identify, LogIn, Principal, Tokens
 from services.security.errors import (
     Unauthorized,
 )

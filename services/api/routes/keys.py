@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
+from fastapi import Path
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.api.documented import NO_NUL, Body, answers, json_list, json_of
 from services.api.doors import Doors
 from services.api.house import House, TheHouse, Who
 from services.api.policy import Policy
-from services.messages.security import (
-    ROLE_SCOPES,
-    CreateKey,
-    Key,
-    ListKeys,
-    Principal,
-    RevokeKey,
-    Role,
-    Scope,
-)
+from services.messages.accounts import CreateKey, Key, ListKeys, RevokeKey
+from services.messages.security import ROLE_SCOPES, Principal, Role, Scope
 from solo.errors import SoloError
 
 router = Doors(prefix="/api/keys")
@@ -40,26 +35,56 @@ class NotYours(SoloError):
     code = "api.no_such_key"
 
 
-class NewcomerKey(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+KeyPath = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=NO_NUL, description="Id or name of a key.", examples=["kitchen"])
+]
 
-    name: str = Field(min_length=1, max_length=100, examples=["kitchen"])
+
+class NewcomerKey(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "kitchen", "role": "service", "scopes": ["chat", "audio"]}]}
+    )
+
+    name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     """For people."""
     role: Role = "service"
     scopes: tuple[Scope, ...] = Field(default=(), max_length=50)
     """Empty: all that the role may."""
-    expires_in_s: float | None = Field(default=None, gt=0, le=_MOST_SECONDS, examples=[2_592_000])
+    expires_in_s: float | None = Field(default=None, gt=0, le=_MOST_SECONDS)
     """Seconds from now; unset: it does not expire."""
-    user: str = Field(default="", max_length=200)
+    user: str = Field(default="", max_length=200, pattern=NO_NUL)
     """Id or name of the user whose it is to be, for who may manage keys; unset: the caller's own."""
 
 
-@router.door("GET", "", policy=Policy("keys.own", owner="self"), summary="Keys without their secrets, newest first")
+class Keys(BaseModel):
+    keys: tuple[Key, ...]
+
+
+class Made(BaseModel):
+    key: Key
+    secret: str
+    """To be sent as `Authorization: Bearer`; it is not kept and cannot be read again."""
+
+
+@router.door(
+    "GET",
+    "",
+    policy=Policy("keys.own", owner="self"),
+    summary="Keys without their secrets, newest first",
+    responses=answers(Keys),
+)
 async def keys(house: TheHouse, who: Who) -> JSONResponse:
-    return JSONResponse({"keys": [key.model_dump(mode="json") for key in await _visible(house, who)]})
+    return JSONResponse({"keys": json_list(await _visible(house, who))})
 
 
-@router.door("POST", "", policy=_CHANGE, summary="Make a key; its secret is in this answer and nowhere else")
+@router.door(
+    "POST",
+    "",
+    policy=_CHANGE,
+    status_code=201,
+    summary="Make a key; its secret is in this answer and nowhere else",
+    responses=answers(Made, 201),
+)
 async def create(new: NewcomerKey, house: TheHouse, who: Who) -> JSONResponse:
     user = new.user or who.user
     if not _manages(who) and (not who.user or user not in {who.user, who.name}):
@@ -78,9 +103,14 @@ async def create(new: NewcomerKey, house: TheHouse, who: Who) -> JSONResponse:
     return JSONResponse(said, status_code=201, headers={"cache-control": "no-store"})
 
 
-@router.door("DELETE", "/{key}", policy=_CHANGE, summary="Revoke a key: it is worth nothing from now on")
-async def revoke(key: str, house: TheHouse, who: Who) -> JSONResponse:
-    """`key`: id or name."""
+@router.door(
+    "DELETE",
+    "/{key}",
+    policy=_CHANGE,
+    summary="Revoke a key: it is worth nothing from now on",
+    responses=answers(Key),
+)
+async def revoke(key: KeyPath, house: TheHouse, who: Who) -> JSONResponse:
     if not _manages(who) and not who.user:
         # Nobody's key: all it may revoke is itself.
         mine = [each.id for each in await _visible(house, who) if key in {each.id, each.name}]
@@ -88,8 +118,7 @@ async def revoke(key: str, house: TheHouse, who: Who) -> JSONResponse:
             raise NotYours
         key = mine[0]
     user = "" if _manages(who) else who.user
-    done = await house.ctx.request(RevokeKey(key=key, user=user, by=who.name), within=_WITHIN_S)
-    return JSONResponse(done.model_dump(mode="json"))
+    return json_of(await house.ctx.request(RevokeKey(key=key, user=user, by=who.name), within=_WITHIN_S))
 
 
 async def _visible(house: House, who: Principal) -> tuple[Key, ...]:

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Path
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from services.api.documented import NO_NUL, Body, answers, json_list, json_of
 from services.api.doors import Doors
 from services.api.house import TheHouse, Who
 from services.api.policy import Policy
-from services.messages.security import ChangeUser, CreateUser, ListUsers, Role
+from services.messages.accounts import ChangeUser, CreateUser, ListUsers, User
+from services.messages.security import Role
 
 router = Doors(prefix="/api/users")
 _WITHIN_S = 10.0
 _CHANGE = Policy("users.manage", body=16 * 1024, audit=True)
 
 
-class Newcomer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+UserPath = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=NO_NUL, description="Id or name of a user.", examples=["anna"])
+]
 
-    name: str = Field(min_length=1, max_length=100, examples=["anna"])
+
+class Newcomer(Body):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "anna", "role": "user", "password": "a long phrase nobody would guess"}]
+        }
+    )
+
+    name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     """Unique; letters' case makes no difference."""
     role: Role = "user"
-    password: SecretStr | None = Field(default=None, max_length=4096, examples=["correct horse battery staple"])
+    password: SecretStr | None = Field(default=None, max_length=4096)
     """Unset: no log-in, keys only."""
 
 
-class Change(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Change(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "guest"}, {"disabled": True}]})
 
     role: Role | None = None
     """Unset, like the others: as it is."""
@@ -36,22 +50,30 @@ class Change(BaseModel):
     """Ends all sessions of the user."""
 
 
-@router.door("GET", "", policy=Policy("users.manage"), summary="All users, by name")
+class Users(BaseModel):
+    users: tuple[User, ...]
+
+
+@router.door("GET", "", policy=Policy("users.manage"), summary="All users, by name", responses=answers(Users))
 async def users(house: TheHouse) -> JSONResponse:
     found = await house.ctx.request(ListUsers(), within=_WITHIN_S)
-    return JSONResponse({"users": [user.model_dump(mode="json") for user in found]})
+    return JSONResponse({"users": json_list(found)})
 
 
-@router.door("POST", "", policy=_CHANGE, summary="Add a user")
+@router.door("POST", "", policy=_CHANGE, status_code=201, summary="Add a user", responses=answers(User, 201))
 async def add(new: Newcomer, house: TheHouse, who: Who) -> JSONResponse:
     question = CreateUser(login=new.name, role=new.role, password=new.password, by=who.name)
-    made = await house.ctx.request(question, within=_WITHIN_S)
-    return JSONResponse(made.model_dump(mode="json"), status_code=201)
+    return json_of(await house.ctx.request(question, within=_WITHIN_S), 201)
 
 
-@router.door("PATCH", "/{user}", policy=_CHANGE, summary="Change a user's role or password, or whether they may log in")
-async def change(user: str, wanted: Change, house: TheHouse, who: Who) -> JSONResponse:
-    """`user`: id or name. What is taken away ends at once, open WebSockets included."""
+@router.door(
+    "PATCH",
+    "/{user}",
+    policy=_CHANGE,
+    summary="Change a user's role or password, or whether they may log in",
+    responses=answers(User),
+)
+async def change(user: UserPath, wanted: Change, house: TheHouse, who: Who) -> JSONResponse:
+    """What is taken away ends at once, open WebSockets included."""
     question = ChangeUser(user=user, role=wanted.role, disabled=wanted.disabled, password=wanted.password, by=who.name)
-    done = await house.ctx.request(question, within=_WITHIN_S)
-    return JSONResponse(done.model_dump(mode="json"))
+    return json_of(await house.ctx.request(question, within=_WITHIN_S))

@@ -17,25 +17,27 @@ from services.api.house import House
 from services.api.http import application
 from services.api.recent import RecentTurns
 from services.api.routes import audit, auth, keys, users
-from services.messages.audit import AuditRow, AuditVerdict, ReadAudit, VerifyAudit
-from services.messages.security import (
-    OWNER_PRINCIPAL,
-    ROLE_SCOPES,
+from services.messages.accounts import (
     ChangeUser,
     CreateKey,
     CreateUser,
     Key,
     ListKeys,
     ListUsers,
+    NewKey,
+    RevokeKey,
+    User,
+)
+from services.messages.audit import AuditRow, AuditVerdict, ReadAudit, VerifyAudit
+from services.messages.security import (
+    OWNER_PRINCIPAL,
+    ROLE_SCOPES,
     LogIn,
     LogOut,
     MakeTicket,
-    NewKey,
     Principal,
     Refresh,
-    RevokeKey,
     Tokens,
-    User,
 )
 from solo.supervision import Context
 from tests.stubs.callers import as_caller
