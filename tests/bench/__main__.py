@@ -14,7 +14,7 @@ from rich.table import Table
 
 ALL = (
     "bus", "isolation", "startup", "idle", "voice", "llm", "answers", "cancel", "relay", "sharing", "ingest", "metrics",
-    "memory",
+    "memory", "doors", "stalled",
 )  # fmt: skip
 
 

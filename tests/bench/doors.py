@@ -1,10 +1,9 @@
-"""The doors under load: what a request costs, a thousand idle sockets, stalled ones, limits, a flood of passwords."""
+"""The doors under load: what a request costs, a thousand idle sockets, limits, a flood of passwords."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 import statistics
 import tempfile
 import time
@@ -21,14 +20,11 @@ from tests.daemon import Daemon, daemon
 
 REQUESTS = 1000
 IDLE_SOCKETS = 1000
-STALLED_SOCKETS = 50
 HEALTH_FOR_S = 20.0
 HEALTH_EVERY_S = 0.05
 GUESSES = 1000
 GUESS_FOR_S = 60.0
 PASSWORD = "correct horse battery staple"
-_SMALL_BUFFER = 4096
-_UNREAD_FOR_S = 15.0
 
 
 def _headers(key: str) -> dict[str, str]:
@@ -90,54 +86,6 @@ async def _idle_sockets(client: httpx.AsyncClient, running: Daemon, key: str) ->
         }
     finally:
         await asyncio.gather(*(one.close() for one in sockets), return_exceptions=True)
-
-
-async def _stalled(client: httpx.AsyncClient, running: Daemon, key: str) -> dict[str, Any]:
-    """Askers of long answers who never read a byte, with the smallest buffers that the system gives."""
-    process = psutil.Process(running.pid)
-    alone = await _timed(client, "/api/auth/me", key, REQUESTS)
-    before = process.memory_info().rss
-    sockets = []
-    for _ in range(STALLED_SOCKETS):
-        raw = socket.socket()
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
-        raw.connect(("127.0.0.1", running.port))
-        raw.sendall(_handshake(running) + _frame(b'{"type":"ask","text":"Tell me a very long story.","talk":"bench"}'))
-        sockets.append(raw)
-    highest, beside = before, []
-    end = time.monotonic() + _UNREAD_FOR_S
-    while time.monotonic() < end:
-        beside += await _timed(client, "/api/auth/me", key, 50)
-        highest = max(highest, process.memory_info().rss)
-    for raw in sockets:
-        raw.close()
-    return {
-        f"p95 alone, beside {STALLED_SOCKETS} stalled WebSockets, ms": (
-            f"{_ms(alone, 0.95)}, {_ms(sorted(beside), 0.95)}"
-        ),
-        "memory of a stalled WebSocket, MiB at most": round((highest - before) / STALLED_SOCKETS / 2**20, 2),
-    }
-
-
-def _handshake(running: Daemon) -> bytes:
-    lines = [
-        "GET /ws/chat HTTP/1.1",
-        f"Host: 127.0.0.1:{running.port}",
-        f"Authorization: Bearer {running.key}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-        "",
-        "",
-    ]
-    return "\r\n".join(lines).encode()
-
-
-def _frame(text: bytes) -> bytes:
-    """One masked text frame (RFC 6455), the mask all zero."""
-    assert len(text) < 126
-    return bytes((0x81, 0x80 | len(text))) + bytes(4) + text
 
 
 async def _health(client: httpx.AsyncClient, running: Daemon) -> dict[str, Any]:
@@ -230,15 +178,12 @@ async def _known_and_unknown(client: httpx.AsyncClient, running: Daemon) -> dict
 
 async def _measure(real: Daemon, fake: Daemon) -> dict[str, Any]:
     table: dict[str, Any] = {}
-    for running, steps in ((real, (_health,)), (fake, ())):
-        for step in steps:
-            async with _client(running) as client:
-                table |= await step(client, running)
+    async with _client(real) as client:
+        table |= await _health(client, real)
     async with _client(fake) as client:
         key = await _new_key(client, fake.key)
         table |= await _cost(client, fake, fake.key)
         table |= await _idle_sockets(client, fake, fake.key)
-        table |= await _stalled(client, fake, fake.key)
         table |= await _known_and_unknown(client, fake)
         table |= await _guesses(client, fake)
         table |= await _over_limit(client, key)

@@ -1,0 +1,129 @@
+"""Clients of /ws/chat who are told a lot and read nothing: what each costs, and what the others notice."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import psutil
+import uvicorn
+import uvloop
+from websockets.asyncio.client import connect
+
+from services.api.door import open_door
+from services.api.house import House
+from services.api.http import application
+from services.api.recent import RecentTurns
+from services.messages.conversation import AnswerPart, Ask, TurnSummary
+from services.messages.security import OWNER_PRINCIPAL
+from solo.bus import Bus
+from solo.supervision import Context
+
+STALLED = 50
+OTHERS = 200
+_PIECES = 20_000
+_PIECE = 1000
+"""Characters; together many times what the buffers of a connection hold."""
+_SETTLE_S = 6.0
+_SILENT = """
+import os, socket, sys, time
+held = []
+for _ in range(int(sys.argv[2])):
+    one = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    one.sendall(b"GET /ws/chat HTTP/1.1\\r\\nHost: 127.0.0.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+                b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n")
+    said = b""
+    while b"\\r\\n\\r\\n" not in said:
+        said += one.recv(100)
+    question = b'{"type":"ask","text":"flood"}'
+    one.sendall(bytes((0x81, 0x80 | len(question))) + bytes(4) + question)
+    held.append(one)
+time.sleep(600)
+"""
+"""A process of its own: its buffers are not the daemon's."""
+
+
+async def _answer(asked: Ask) -> AsyncGenerator[AnswerPart, None]:
+    for number in range(_PIECES if asked.text == "flood" else 4):
+        yield AnswerPart(delta=f"{number:06}" + (os.urandom(_PIECE // 2).hex() if asked.text == "flood" else ""))
+    summary = TurnSummary(
+        turn_id=asked.turn_id or "turn",
+        at="2026-01-01T00:00:00+00:00",
+        source="text",
+        talk="t",
+        heard="",
+        said="",
+        outcome="answered",
+    )
+    yield AnswerPart(summary=summary)
+
+
+async def _ask(url: str) -> float:
+    async with connect(url, proxy=None) as line:
+        began = time.perf_counter()
+        await line.send(json.dumps({"type": "ask", "text": "hello"}))
+        while json.loads(await line.recv())["type"] != "turn":
+            pass
+        return time.perf_counter() - began
+
+
+def _each_its_own(app: Any) -> Any:
+    """Everybody is somebody else: one caller alone may not have so many lines."""
+    numbers = itertools.count()
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        scope["principal"] = OWNER_PRINCIPAL.model_copy(update={"id": str(next(numbers))})
+        await app(scope, receive, send)
+
+    return called
+
+
+def _kernel_bytes() -> int:
+    """Of all TCP buffers of the machine (proc(5): sockstat, pages)."""
+    with open("/proc/net/sockstat") as file:
+        line = next(line for line in file if line.startswith("TCP:"))
+    return int(line.split()[-1]) * 4096
+
+
+async def _measure() -> dict[str, Any]:
+    bus = Bus()
+    ctx = Context(bus, "bench", on_state=lambda *_: None)
+    app = _each_its_own(application(House(ctx, RecentTurns(), set())))
+    door = open_door(0)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio"))
+    url = f"ws://127.0.0.1:{door.getsockname()[1]}/ws/chat"
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(server.serve(sockets=[door]))
+        answering = tasks.create_task(ctx.answer(Ask, _answer, limit=1000))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        alone = sorted([await _ask(url) for _ in range(OTHERS)])
+        before, kernel = psutil.Process().memory_info().rss, _kernel_bytes()
+        silent = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _SILENT, str(door.getsockname()[1]), str(STALLED)
+        )
+        await asyncio.sleep(_SETTLE_S)
+        rss = (psutil.Process().memory_info().rss - before) / STALLED / 2**20
+        buffers = (_kernel_bytes() - kernel) / STALLED / 2**20
+        beside = sorted([await _ask(url) for _ in range(OTHERS)])
+        silent.kill()
+        await silent.wait()
+        server.should_exit = True
+        await serving
+        answering.cancel()
+    median, p95 = len(alone) // 2, int(len(alone) * 0.95)
+    return {
+        f"{STALLED} stalled WebSockets, each: daemon's memory, kernel's buffers, MiB": f"{rss:.2f}, {buffers:.2f}",
+        "a short answer for others alone: median, p95 ms": f"{alone[median] * 1e3:.2f}, {alone[p95] * 1e3:.2f}",
+        "... beside the stalled ones": f"{beside[median] * 1e3:.2f}, {beside[p95] * 1e3:.2f}",
+    }
+
+
+def measure() -> dict[str, Any]:
+    return uvloop.run(_measure())
