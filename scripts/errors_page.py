@@ -9,6 +9,8 @@ from pathlib import Path
 
 import services
 import solo
+from services.api.guards.refusals import STATUS as AT_THE_DOOR
+from services.api.http import STATUS
 from solo.errors import SoloError, known_errors
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
@@ -17,7 +19,8 @@ HEAD = """\
 
 Every failure that Solo has a name for, by its code: the word in square brackets at the end of the line, `error.code` in
 every answer of the API, in `solo ask --json`, in the log and in `/status`. Codes are stable; messages and hints are for
-people and may change. *Asked again*: an idempotent question that fails so is asked once more by itself.
+people and may change. *HTTP*: the status with which the door answers it, if it comes to that. *Asked again*: an
+idempotent question that fails so is asked once more by itself.
 
 Made by `scripts/reference.py` (`make docs`); do not edit.
 """
@@ -29,10 +32,21 @@ def page() -> str:
     for code, kind in sorted(errors().items()):
         if (now := code.partition(".")[0]) != area:
             area = now
-            lines += ["", f"## {area}", "", "| code | meaning | asked again | named in |", "|---|---|---|---|"]
+            lines += [
+                "",
+                f"## {area}",
+                "",
+                "| code | HTTP | meaning | asked again | named in |",
+                "|---|---|---|---|---|",
+            ]
         again = "yes" if kind.retryable else ""
-        lines.append(f"| `{code}` | {meaning(kind)} | {again} | `{kind.__module__}` |")
+        lines.append(f"| `{code}` | {status(code)} | {meaning(kind)} | {again} | `{kind.__module__}` |")
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
+
+
+def status(code: str) -> int:
+    """What the door answers when it is raised behind it."""
+    return STATUS.get(code) or int(AT_THE_DOOR.get(code, 500))
 
 
 def errors() -> dict[str, type[SoloError]]:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import typer
 
+from scripts.routes_page import rows_of_all
 from services.api.http import STATUS
-from services.api.routes import cache, chats, events, health, llm, memory, metrics, models, turns, v1, v1_models, voice
 from services.app import settings_type
 from solo.bus import Bus
 from solo.cli.app import app
@@ -40,7 +40,6 @@ OTHER_PROGRAMS = {"curl", "systemctl", "journalctl", "cp", "useradd", "pre-commi
     "env",
     "tee",
 }
-ROUTES = (health, turns, chats, memory, metrics, llm, cache, models, v1, v1_models, events, voice)
 PATHS = re.compile(r"`((?:solo|services|dashboard|deploy|scripts|models|tests|docs)/[\w./-]*)`")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
@@ -105,9 +104,7 @@ def check_make(words: list[str]) -> None:
 
 
 def routes() -> set[str]:
-    # A router included in another is listed by itself.
-    known = [route for module in ROUTES for route in module.router.routes if getattr(route, "include_in_schema", True)]
-    return {route.path.replace(":path}", "}") for route in known if hasattr(route, "path")}
+    return {row.path.replace(":path}", "}") for row in rows_of_all()}
 
 
 def check_curl(words: list[str]) -> None:
@@ -151,10 +148,8 @@ def test_the_readme_shows_the_two_commands() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_inline_commands_are_known(path: Path) -> None:
     """`solo status --json` and `make bench` in running text."""
-    for found in re.finditer(
-        r"`(?:\.venv/bin/)?solo ((?:run|status|ask|chat|cache|models|stop|doctor|dashboard)(?: [^`…]*)?)`",
-        prose_of(path),
-    ):
+    names = "run|status|ask|chat|cache|models|keys|users|audit|stop|doctor|dashboard"
+    for found in re.finditer(rf"`(?:\.venv/bin/)?solo ((?:{names})(?: [^`…]*)?)`", prose_of(path)):
         parse_solo(shlex.split(found[1]))
     for found in re.finditer(r"`make ([^`]*)`", prose_of(path)):
         check_make(["make", *shlex.split(found[1].partition("&&")[0])])
@@ -194,10 +189,12 @@ def test_every_setting_named_exists() -> None:
 
 
 def test_every_route_and_error_status_is_documented() -> None:
-    document = text_of(ROOT / "docs" / "api.md")
-    assert [path for path in routes() if path not in document] == []
+    table, written, errors = (text_of(ROOT / "docs" / name) for name in ("routes.md", "api.md", "errors.md"))
+    assert [path for path in routes() if path not in table or path not in written] == []
     raised = known_errors()
-    assert [code for code in STATUS if code in raised and code not in document] == []
+    assert [
+        code for code, status in STATUS.items() if code in raised and f"| `{code}` | {status} |" not in errors
+    ] == []
 
 
 def test_every_exit_code_is_documented() -> None:
