@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -33,24 +33,7 @@ Scope = Literal[
 ]
 """What a route asks for. Every route needs one, apart from the public ones."""
 
-SCOPES: tuple[Scope, ...] = (
-    "chat",
-    "audio",
-    "embed",
-    "models.read",
-    "models.manage",
-    "memory.read",
-    "memory.write",
-    "status.read",
-    "events.read",
-    "config.read",
-    "config.write",
-    "keys.own",
-    "keys.manage",
-    "users.manage",
-    "audit.read",
-    "daemon.control",
-)
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
     "admin": frozenset(SCOPES),
     "user": frozenset(
