@@ -13,7 +13,7 @@ from services.api.guards.answers import Answer, Channel, with_headers
 from services.api.guards.carriers import ONCE, SUBPROTOCOL, TICKET, in_frame, offered
 from services.api.guards.hosts import Hosts, Proxies, neighbourhood
 from services.api.guards.identity import Identity, concerns
-from services.api.guards.journal import Journal
+from services.api.guards.journal import SEEN, Journal
 from services.api.guards.limits import Rates, Standing, Windows
 from services.api.guards.refusals import (
     STATUS,
@@ -122,7 +122,7 @@ class Guard:
         elif visit.policy.audit:
             self.journal.write(visit.entry("called", _outcome(answer.status)))
         elif visit.who is not None and visit.who.kind != "owner":
-            self.journal.write(visit.entry("seen", _outcome(answer.status)))  # for who watches; it is not kept
+            self.journal.write(visit.entry(SEEN, _outcome(answer.status)))
 
     async def _socket(self, visit: Visit, receive: Receive, send: Send) -> None:
         scope = visit.scope

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import solo
+from services.api.documented import fault
 from services.api.guard import envelope
 from services.api.house import House
 from services.api.policy import RouteTable
@@ -52,7 +53,7 @@ STATUS = {
     "api.stopping": 503,
     "api.too_large": 413,
     "api.too_many_chats": 503,
-    "api.too_many_jobs": 503,
+    "api.too_many_jobs": 429,
     "api.too_many_requests": 429,
     "api.turn_cancelled": 409,
     "api.turn_under_way": 409,
@@ -145,6 +146,9 @@ ROUTES = (
 """Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
 
 
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
 class BadRequest(SoloError):
     """The request is not of the form that this route takes."""
 
@@ -188,12 +192,17 @@ async def _solo_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return JSONResponse(envelope(BadRequest(f"{where}: {first['msg']}")), status_code=422)
+    return JSONResponse(envelope(BadRequest(fault(error.errors()))), status_code=422)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     problem = NotFound() if error.status_code == 404 else BadRequest(str(error.detail))
-    return JSONResponse(envelope(problem), status_code=error.status_code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # each method is a route of its own, and Starlette knows the first one only
+        table: RouteTable = request.app.state.table
+        asked = [table.find({**request.scope, "method": method}) for method in _METHODS]
+        rows = [row for row in asked if row is not None]
+        named = [row for row in rows if row.path == request.url.path]  # before what a template would take it for
+        headers = {"allow": ", ".join(row.method for row in named or rows)}
+    return JSONResponse(envelope(problem), status_code=error.status_code, headers=headers)

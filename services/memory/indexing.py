@@ -134,7 +134,7 @@ class Indexing:
     async def _settle(self) -> None:
         target = await self._target()
         active = self._active
-        if target.state == "active":
+        if target.state == "active" and not self._again:
             await self._fill(target)
         elif active is None or self._is_current(active):
             await self._replace(target)

@@ -21,7 +21,9 @@ from solo.state_dir import StateDir
 from tests.architecture.tree import copy_to
 
 ALL = [name.split(".")[1] for name in PARTS]
-FAKES = {f"SOLO_{part.upper()}__ENGINE": "fake" for part in ("wake", "stt", "llm", "tts", "vad")}
+FAKES = {f"SOLO_{part.upper()}__ENGINE": "fake" for part in ("wake", "stt", "llm", "tts", "vad", "codec")} | {
+    "SOLO_MEMORY__EMBEDDER": "fake"
+}
 START_WITHIN_S = 60.0
 SHOW = """
 import sys

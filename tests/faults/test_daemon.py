@@ -39,7 +39,7 @@ def test_kill_9_leaves_no_orphan_and_the_next_start_works(tmp_path: Path) -> Non
 
 
 def test_sigterm_lets_the_answer_in_progress_finish(tmp_path: Path) -> None:
-    with daemon(tmp_path) as running:
+    with daemon(tmp_path, DRAIN_S="60") as running:  # a machine with much to do speaks slowly
         turn: dict[str, Any] = {}
 
         def take_turn() -> None:
@@ -50,21 +50,21 @@ def test_sigterm_lets_the_answer_in_progress_finish(tmp_path: Path) -> None:
             asking.start()
             facts.first(lambda fact: fact["kind"] == "AnswerGrew", within=30, what="an answer")
             running.process.send_signal(signal.SIGTERM)
-            asking.join(40)
+            asking.join(60)
         assert turn["answer"].turn["outcome"] == "answered"
         assert turn["answer"].pcm
         assert running.process.wait(25) == 0
 
 
 def test_sigterm_ends_a_typed_answer_well(tmp_path: Path) -> None:
-    with daemon(tmp_path) as running:
+    with daemon(tmp_path, DRAIN_S="60") as running:  # a machine with much to do speaks slowly
         turn: dict[str, Any] = {}
         asking = threading.Thread(target=lambda: turn.update(running.ask(LONG_QUESTION)))
         with watching(running) as facts:
             asking.start()
             facts.first(lambda fact: fact["kind"] == "AnswerGrew", within=30, what="an answer")
             running.process.send_signal(signal.SIGTERM)
-            asking.join(40)
+            asking.join(60)
         assert turn["outcome"] == "answered"
         assert running.process.wait(25) == 0
 

@@ -32,7 +32,7 @@ STORY = (
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     state: Path = tmp_path_factory.mktemp("audio") / "state"
-    with daemon(state, "--audio", "none", program=("tests.stubs.audio_daemon",), LLM__ENGINE="fake") as running:
+    with daemon(state, LLM__ENGINE="fake", WAKE__ENGINE="fake", VAD__ENGINE="fake", MEMORY__EMBEDDER="fake") as running:
         yield running
 
 
@@ -108,15 +108,13 @@ class TestTranscriptions:
             assert at - 0.05 <= segment.start < segment.end <= found.duration
             at = segment.end
 
-    def test_subtitles(self, client: openai.OpenAI, story: bytes) -> None:
-        srt: Any = client.audio.transcriptions.create(
-            file=("story.mp3", story), model="whisper-1", response_format="srt"
-        )
+    def test_subtitles(self, client: openai.OpenAI) -> None:
+        srt: Any = client.audio.transcriptions.create(file=SELFTEST, model="whisper-1", response_format="srt")
         block = r"(\d+)\n\d\d:\d\d:\d\d,\d{3} --> \d\d:\d\d:\d\d,\d{3}\n([^\n]+)\n\n"
         blocks = re.findall(block, srt)
         assert re.fullmatch(f"({block})+", srt)
         assert [int(number) for number, _ in blocks] == list(range(1, len(blocks) + 1))
-        assert alike(STORY, " ".join(text for _, text in blocks))
+        assert alike("What is the capital of France?", " ".join(text for _, text in blocks))
 
     def test_vtt(self, client: openai.OpenAI) -> None:
         vtt: Any = client.audio.transcriptions.create(file=SELFTEST, model="whisper-1", response_format="vtt")
@@ -148,7 +146,7 @@ class TestTranscriptions:
             client.audio.transcriptions.create(file=SELFTEST, model="whisper-99")
 
     def test_hostile_files(self, client: openai.OpenAI, running: Daemon) -> None:
-        for case in [case for case in hostile() if case.never][::5]:
+        for case in [case for case in hostile() if case.never][::8]:
             with pytest.raises(openai.BadRequestError) as refused:
                 client.audio.transcriptions.create(file=("a.wav", case.content), model="whisper-1")
             assert "\n" not in refused.value.message, case.name
@@ -157,7 +155,7 @@ class TestTranscriptions:
 
 
 class TestSpeech:
-    @pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac", "wav"])
+    @pytest.mark.parametrize("format", ["mp3", "aac", "flac"])
     def test_what_is_said_is_heard(self, client: openai.OpenAI, format: Any) -> None:
         made = client.audio.speech.create(model="tts-1", voice="alloy", input=SENTENCE, response_format=format)
         assert 2 < seconds(made.content) < 8
@@ -192,7 +190,7 @@ class TestSpeech:
         assert seconds((tmp_path / "a.ogg").read_bytes()) > 5
 
     async def test_it_comes_while_it_is_made(self, caller: openai.AsyncOpenAI) -> None:
-        asked = {"model": "tts-1", "voice": "alloy", "input": STORY, "response_format": "pcm"}
+        asked = {"model": "tts-1", "voice": "alloy", "input": STORY[:250], "response_format": "pcm"}
         async with caller.audio.speech.with_streaming_response.create(**asked) as response:  # type: ignore[arg-type]
             pieces = [piece async for piece in response.iter_bytes()]
         assert len(pieces) > 5
@@ -214,9 +212,14 @@ class TestSpeech:
 
         before = left()
         asked = {"model": "tts-1", "voice": "alloy", "input": STORY, "response_format": "wav"}
-        with client.audio.speech.with_streaming_response.create(**asked) as response:  # type: ignore[arg-type]
-            next(response.iter_bytes())
-        wait_for(lambda: left() > before, 10, "the voice to stop")
+
+        def leaves() -> bool:
+            with client.audio.speech.with_streaming_response.create(**asked) as response:  # type: ignore[arg-type]
+                next(response.iter_bytes())
+            return left() > before
+
+        # Who leaves between two sentences leaves nothing to be stopped.
+        wait_for(leaves, 30, "the voice to stop", every=1.0)
 
     def test_the_voices(self, running: Daemon) -> None:
         listed = running.get("/v1/audio/voices").json()

@@ -29,7 +29,6 @@ from services.messages.speech import (
 )
 from solo.errors import SoloError
 from solo.supervision import Context
-from tests.stubs import audio_daemon
 from tests.stubs.callers import as_owner
 
 RATE = 22_050
@@ -117,7 +116,6 @@ async def sounds(ctx: Context, **known: Any) -> AsyncIterator[tuple[FastAPI, Eng
         DescribeTranscriber: played.describe,
         ListVoices: played.voices,
     }
-    audio_daemon.register()
     app = application(House(ctx, RecentTurns(), set()))
     async with asyncio.TaskGroup() as tasks:
         serving = [tasks.create_task(ctx.answer(kind, answer)) for kind, answer in answers.items()]

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, StrictBool, ValidationError, WithJsonSchema
 
 from services.api.anthropic.blocks import Message, messages_of, text_of
-from services.api.openai.asking import LEAST_TOP_P, Stops, answerer
+from services.api.anthropic.shapes import MESSAGES, OUTPUT, SYSTEM, TOOL_CHOICE, TOOLS
+from services.api.openai.asking import LEAST_TOP_P, Asking, Stops, answerer
 from services.api.openai.errors import InvalidParameter
 from services.api.openai.reading import invalid
 from services.messages.language import MOST_TOKENS, ChatMessage, Complete, CountTokens, Form, Sampling, Tool
 
 
-class Counting(BaseModel):
+class Counting(Asking):
     """`POST /v1/messages/count_tokens`. What Anthropic's API has beyond these fields is ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     model: str = Field(default="", max_length=1000)
     """A role, a model's name, or `solo`."""
-    messages: Annotated[tuple[Message, ...], Field(min_length=1, max_length=10_000)]
+    messages: Annotated[tuple[Message, ...], Field(min_length=1, max_length=10_000), WithJsonSchema(MESSAGES)]
     """The conversation: text, pictures in base64, calls of tools and their results."""
-    system: Any = ""
+    system: Annotated[Any, WithJsonSchema(SYSTEM)] = ""
     """The system prompt: text, or blocks of text."""
-    tools: tuple[dict[str, Any], ...] = Field(default=(), max_length=128)
+    tools: Annotated[tuple[dict[str, Any], ...], Field(max_length=128), WithJsonSchema(TOOLS)] = ()
     """What the model may ask to be called; none that would run at Anthropic."""
 
     def count(self) -> CountTokens:
@@ -48,7 +47,9 @@ class Counting(BaseModel):
             schema = tool.get("input_schema")
             if not isinstance(schema, dict):
                 raise InvalidParameter("The schema is not an object", param=f"{where}.input_schema")
-            known = {"name": tool.get("name"), "description": tool.get("description") or "", "parameters": schema}
+            known = {"name": tool.get("name"), "parameters": schema}
+            if tool.get("description") is not None:
+                known["description"] = tool["description"]
             try:
                 tools.append(Tool.model_validate(known))
             except ValidationError as error:
@@ -61,7 +62,7 @@ class Asked(Counting):
 
     max_tokens: int = Field(ge=1, le=MOST_TOKENS)
     """Longest answer."""
-    stream: bool = False
+    stream: StrictBool = False
     """As server-sent events."""
     stop_sequences: Stops = ()
     """Where the answer ends."""
@@ -69,9 +70,9 @@ class Asked(Counting):
     """As in `Sampling`, and so are the next two."""
     top_p: float = Field(default=1.0, ge=0, le=1)
     top_k: int = Field(default=0, ge=0, le=1_000_000)
-    tool_choice: dict[str, Any] = {"type": "auto"}
+    tool_choice: Annotated[dict[str, Any], WithJsonSchema(TOOL_CHOICE)] = {"type": "auto"}
     """`auto`, `any`, `none`, or `tool` with a name."""
-    output_config: dict[str, Any] = {}
+    output_config: Annotated[dict[str, Any], WithJsonSchema(OUTPUT)] = {}
     """`format`: `json_schema`."""
 
     def question(self, profile: str) -> Complete:

@@ -15,6 +15,8 @@ MOST_WAITING = 2048
 """Entries that differ; of those that do not fit, only the number is written."""
 JOINED_S = 1.0
 """What is alike within this is one entry with a count."""
+SEEN = "seen"
+"""An ordinary call: for who watches, and never kept, so that one which does not fit is nothing unwritten."""
 RETRY_S = 5.0
 """After the log could take nothing."""
 _BATCH = 256
@@ -71,5 +73,5 @@ class Journal:
     def _take(self, entry: AuditEntry, count: int) -> None:
         if entry in self._waiting or len(self._waiting) < MOST_WAITING:
             self._waiting[entry] += count
-        else:
+        elif entry.action != SEEN:
             self._unwritten += count

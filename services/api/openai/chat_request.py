@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, WithJsonSchema
 
-from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, Stops, answerer
+from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, Asking, Stops, answerer
 from services.api.openai.contents import content_of
 from services.api.openai.errors import InvalidParameter
 from services.api.openai.reading import invalid
+from services.api.openai.shapes import CHAT_MESSAGES, CHAT_TOOL_CHOICE, RESPONSE_FORMAT, never
 from services.messages.language import (
     MOST_TOKENS,
     ChatMessage,
@@ -45,11 +46,11 @@ class _Message(_Part):
     tool_call_id: str | None = None
 
 
-class _StreamOptions(_Part):
-    include_usage: bool = False
+class StreamOptions(_Part):
+    include_usage: StrictBool = False
 
 
-class _Offered(_Part):
+class OfferedTool(_Part):
     type: Literal["function"] = "function"
     function: Tool
 
@@ -65,24 +66,33 @@ class SoloFields(BaseModel):
     """What is to be done, which chooses the role."""
     lane: Lane = "chat"
     """Who goes first."""
-    cached: bool | None = None
+    cached: StrictBool | None = None
     """Whether an earlier answer to the same question will do."""
     prefix: str = ""
     """The beginning of the answer, already said."""
-    grammar: str | None = None
+    grammar: str | None = Field(default=None, max_length=65_536)
     """Text that fits this GBNF grammar."""
 
 
-class ChatRequest(_Part):
+class ChatRequest(Asking):
     """`POST /v1/chat/completions`. What OpenAI's API has beyond these fields is ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra=never(
+            {
+                "properties": {"top_logprobs": {"type": "integer"}, "logprobs": {"enum": [False, None]}},
+                "required": ["top_logprobs"],
+            }
+        )
+    )
 
     model: str = Field(default="", max_length=1000)
     """A role, a model's name, or `solo`."""
-    messages: tuple[_Message, ...] = Field(min_length=1)
+    messages: Annotated[tuple[_Message, ...], Field(min_length=1), WithJsonSchema(CHAT_MESSAGES)]
     """The conversation."""
-    stream: bool = False
+    stream: StrictBool = False
     """As server-sent events."""
-    stream_options: _StreamOptions = _StreamOptions()
+    stream_options: StreamOptions = StreamOptions()
     """`include_usage`: one more chunk that says what it took."""
     max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     """Longest answer."""
@@ -102,15 +112,15 @@ class ChatRequest(_Part):
     """Where the answer ends."""
     n: int = Field(default=1, ge=1, le=1)
     """One answer."""
-    logprobs: bool = False
+    logprobs: StrictBool = False
     """With each token its logprob."""
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     """And those of so many of the likeliest."""
-    tools: tuple[_Offered, ...] = Field(default=(), max_length=128)
+    tools: tuple[OfferedTool, ...] = Field(default=(), max_length=128)
     """What the model may ask to be called."""
-    tool_choice: Any = "auto"
+    tool_choice: Annotated[Any, WithJsonSchema(CHAT_TOOL_CHOICE)] = "auto"
     """`none`, `auto`, `required`, or the one that it must call."""
-    response_format: dict[str, Any] | None = None
+    response_format: Annotated[dict[str, Any] | None, WithJsonSchema(RESPONSE_FORMAT)] = None
     """`text`, `json_object` or `json_schema`."""
     solo: SoloFields = SoloFields()
     """Solo's own."""

@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
-from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, NotOffered, Stops, answerer
+from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, Asking, NotOffered, Stops, answerer
 from services.api.openai.chunks import DONE, FINISH, joined, plain_json, usage_of
+from services.api.openai.shapes import never, texts
 from services.api.openai.streams import STILL_HERE, Answered
 from services.messages.language import MOST_TOKENS, Complete, CompletionEnd, Sampling, TextDelta, TokenLogprob
 from solo.errors import SoloError
@@ -23,20 +24,25 @@ def _texts(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-class CompletionRequest(BaseModel):
+class CompletionRequest(Asking):
     """`POST /v1/completions`. What OpenAI's API has beyond these fields is ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        json_schema_extra=never(
+            {"properties": {"echo": {"const": True}, "logprobs": {"type": "integer"}}, "required": ["echo", "logprobs"]}
+        )
+    )
 
     prompt: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
         BeforeValidator(_texts),
         Field(min_length=1, max_length=MOST_PROMPTS),
+        WithJsonSchema(texts(MOST_PROMPTS)),
     ]
     """Text to go on with, or up to 8 of them, each of which gets an answer. No chat template; never shortened."""
     model: str = Field(default="", max_length=1000)
     """A role, a model's name, or `solo`."""
-    stream: bool = False
+    stream: StrictBool = False
     """As server-sent events; several prompts one after the other."""
     stream_options: dict[str, Any] = {}
     """`include_usage`: one more chunk for each prompt that says what it took."""
@@ -59,7 +65,7 @@ class CompletionRequest(BaseModel):
     """The first one is the best."""
     logprobs: int | None = Field(default=None, ge=0, le=20)
     """With each token its logprob, and those of so many of the likeliest."""
-    echo: bool = False
+    echo: StrictBool = False
     """The prompt before the answer; its own tokens have no logprobs."""
     suffix: NotOffered = None
     """Not offered: the models go on with a text, they do not fill gaps."""

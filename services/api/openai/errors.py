@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request, Response
@@ -43,19 +43,22 @@ class NoSuchResponse(SoloError):
     code = "api.no_such_response"
 
 
-async def refusal(request: Request, error: SoloError) -> JSONResponse:
+async def refusal(
+    request: Request, error: SoloError, status: int | None = None, more: Mapping[str, str] | None = None
+) -> JSONResponse:
     """Status and headers are those that the house gives this error everywhere; only the envelope is another, that of
-    the API that was asked."""
+    the API that was asked. `status` and `more` headers where the house knows no better."""
     handler: Callable[[Request, Exception], Awaitable[Response]] = request.app.exception_handlers[SoloError]
     usual = await handler(request, error)
-    headers = {name: value for name, value in usual.headers.items() if name == "retry-after"}
+    status = status or usual.status_code
+    headers = dict(more or {}) | {name: value for name, value in usual.headers.items() if name == "retry-after"}
     if anthropic.is_asked(request.url.path):
         tag = request.scope.get("request_id", "")
-        said = anthropic.envelope(error, usual.status_code, tag)
+        said = anthropic.envelope(error, status, tag)
         headers["request-id"] = tag
     else:
-        said = envelope(error, usual.status_code)
-    return JSONResponse(said, status_code=usual.status_code, headers=headers)
+        said = envelope(error, status)
+    return JSONResponse(said, status_code=status, headers=headers)
 
 
 class OpenAIRoute(APIRoute):

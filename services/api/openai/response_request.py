@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, StrictBool, ValidationError, WithJsonSchema
 
-from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, NotOffered, answerer
+from services.api.openai.asking import LEAST_TOP_P, USUAL_TOKENS, Asking, NotOffered, answerer
 from services.api.openai.errors import InvalidParameter
 from services.api.openai.reading import invalid
+from services.api.openai.shapes import FUNCTION_CHOICE, FUNCTIONS, INPUT, TEXT_FORMAT
 from services.messages.language import MOST_TOKENS, ChatMessage, Complete, Form, Sampling, Tool
 
 LOGPROBS = "message.output_text.logprobs"
@@ -26,12 +27,10 @@ Metadata = Annotated[
 ]
 
 
-class ResponseRequest(BaseModel):
+class ResponseRequest(Asking):
     """`POST /v1/responses`. What OpenAI's API has beyond these fields is ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    input: Any
+    input: Annotated[Any, WithJsonSchema(INPUT)]
     """Text, or a list of items: messages, calls of functions and their outputs."""
     model: str = Field(default="", max_length=1000)
     """A role, a model's name, or `solo`."""
@@ -39,20 +38,20 @@ class ResponseRequest(BaseModel):
     """The system prompt; it is not carried over to the next response."""
     previous_response_id: str | None = Field(default=None, max_length=200)
     """A stored response to go on from."""
-    store: bool = True
+    store: StrictBool = True
     """Keep it for a day, in memory, for those who go on from it."""
-    stream: bool = False
+    stream: StrictBool = False
     """As server-sent events."""
     max_output_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     """Longest answer."""
     temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
     """As in `Sampling`, and so is the next."""
     top_p: float = Field(default=1.0, ge=0, le=1)
-    tools: tuple[dict[str, Any], ...] = Field(default=(), max_length=128)
+    tools: Annotated[tuple[dict[str, Any], ...], Field(max_length=128), WithJsonSchema(FUNCTIONS)] = ()
     """Of the type function: what the model may ask to be called."""
-    tool_choice: Any = "auto"
+    tool_choice: Annotated[Any, WithJsonSchema(FUNCTION_CHOICE)] = "auto"
     """`none`, `auto`, `required`, or `{"type": "function", "name": ...}`."""
-    text: dict[str, Any] = {}
+    text: Annotated[dict[str, Any], WithJsonSchema(TEXT_FORMAT)] = {}
     """`format`: `text`, `json_object` or `json_schema`."""
     include: tuple[str, ...] = Field(default=(), max_length=16)
     """Of OpenAI's list Solo knows `message.output_text.logprobs`; the others are of tools that it does not have."""
@@ -62,7 +61,7 @@ class ResponseRequest(BaseModel):
     """Given back with the response."""
     truncation: Literal["auto"] = "auto"
     """The oldest history is left out where it does not fit; what is asked last never is."""
-    background: Annotated[bool, AfterValidator(_in_the_foreground)] = False
+    background: Annotated[StrictBool, AfterValidator(_in_the_foreground), WithJsonSchema({"const": False})] = False
     """Not offered."""
     conversation: NotOffered = None
     prompt: NotOffered = None

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from services.api.openai.asking import DEFAULTS, ROLES, NotOffered
+from services.api.openai.asking import DEFAULTS, ROLES, Asking, NotOffered
+from services.api.openai.shapes import texts
 from services.messages.language import EmbedTexts
 
 _MOST_TEXTS = 256
@@ -23,15 +24,14 @@ def _texts(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(Asking):
     """`POST /v1/embeddings`."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     input: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
         BeforeValidator(_texts),
         Field(min_length=1, max_length=_MOST_TEXTS),
+        WithJsonSchema(texts(_MOST_TEXTS)),
     ]
     """One text, or up to 256."""
     model: str = Field(default="", max_length=1000)

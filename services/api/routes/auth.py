@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Body as TheBody
 from fastapi import Cookie
+from fastapi.openapi.models import Example
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.requests import Request
 
+from services.api.documented import NO_NUL, Body, answers
 from services.api.doors import Doors
 from services.api.house import TheHouse, Who
 from services.api.policy import LOGIN, Policy
@@ -23,6 +26,7 @@ REFRESH_COOKIE = "solo_refresh"
 _REFRESH_PATH = "/api/auth"
 _MINE: Literal["self"] = "self"
 _CLIENT_CHARACTERS = 200
+_AGAIN: dict[str, Example] = {"token": {"value": {"refresh_token": "what the log-in gave"}}, "cookie": {"value": {}}}
 
 
 class RefreshMissing(SoloError):
@@ -31,24 +35,51 @@ class RefreshMissing(SoloError):
     code = "api.refresh_missing"
 
 
-class Credentials(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Credentials(Body):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "anna", "password": "a long phrase nobody would guess"}]}
+    )
 
-    name: str = Field(min_length=1, max_length=100, examples=["anna"])
+    name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     """Letters' case makes no difference."""
-    password: SecretStr = Field(max_length=4096, examples=["correct horse battery staple"])
+    password: SecretStr = Field(max_length=1024)
     cookie: bool = False
     """Answer with cookies that scripts cannot read, instead of with tokens."""
 
 
-class Again(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    refresh_token: SecretStr | None = Field(default=None, max_length=4096)
+class Again(Body):
+    refresh_token: SecretStr | None = Field(default=None, max_length=1024)
     """Unset: that of the cookie, and the answer is cookies too."""
 
 
-@router.door("POST", "/login", policy=LOGIN, summary="Log in with name and password")
+class LoggedIn(BaseModel):
+    """With `cookie` the tokens are in the cookies and not here."""
+
+    access_token: str | None = None
+    """For `Authorization: Bearer`."""
+    refresh_token: str | None = None
+    """Worth one refresh."""
+    token_type: Literal["Bearer"] | None = None
+    expires_in: int
+    """Seconds that the access token lives."""
+    refresh_expires_in: int | None = None
+    """Seconds that the refresh token lives."""
+    principal: Principal
+
+
+class Ended(BaseModel):
+    ended: bool
+    """False: what was sent is a key, not a session."""
+
+
+class Ticket(BaseModel):
+    ticket: str
+    """To be offered as the WebSocket's subprotocol `solo.ticket.TICKET`, or in its first message."""
+    expires_in: int
+    """Seconds."""
+
+
+@router.door("POST", "/login", policy=LOGIN, summary="Log in with name and password", responses=answers(LoggedIn))
 async def login(credentials: Credentials, request: Request, house: TheHouse) -> JSONResponse:
     """Tokens; with `cookie` the cookies `solo_access` and `solo_refresh` instead. A name that nobody has and a wrong
     password are answered alike."""
@@ -61,12 +92,18 @@ async def login(credentials: Credentials, request: Request, house: TheHouse) -> 
     return _answer(await house.ctx.request(question, within=_WITHIN_S), cookie=credentials.cookie)
 
 
-@router.door("POST", "/refresh", policy=LOGIN, summary="New tokens for a refresh token, which is used up by it")
+@router.door(
+    "POST",
+    "/refresh",
+    policy=LOGIN,
+    summary="New tokens for a refresh token, which is used up by it",
+    responses=answers(LoggedIn),
+)
 async def refresh(
     request: Request,
     house: TheHouse,
-    again: Again | None = None,
-    solo_refresh: Annotated[str | None, Cookie(max_length=4096, include_in_schema=False)] = None,
+    again: Annotated[Again | None, TheBody(openapi_examples=_AGAIN)] = None,
+    solo_refresh: Annotated[str | None, Cookie(max_length=1024, include_in_schema=False)] = None,
 ) -> JSONResponse:
     """A refresh token that comes a second time ends its session: one of two who have it has stolen it."""
     given = again.refresh_token if again else None
@@ -77,7 +114,13 @@ async def refresh(
     return _answer(tokens, cookie=given is None)
 
 
-@router.door("POST", "/logout", policy=Policy("chat", owner=_MINE), summary="End this session")
+@router.door(
+    "POST",
+    "/logout",
+    policy=Policy("chat", owner=_MINE),
+    summary="End this session",
+    responses=answers(Ended),
+)
 async def logout(house: TheHouse, who: Who) -> JSONResponse:
     """Keys are no sessions: nothing happens to them."""
     if who.kind == "session":
@@ -88,13 +131,23 @@ async def logout(house: TheHouse, who: Who) -> JSONResponse:
     return answer
 
 
-@router.door("GET", "/me", policy=Policy("chat", owner=_MINE, rate="cheap"), summary="Who one is, and what one may")
+@router.door(
+    "GET",
+    "/me",
+    policy=Policy("chat", owner=_MINE, rate="cheap"),
+    summary="Who one is, and what one may",
+    responses=answers(Principal),
+)
 async def me(who: Who) -> JSONResponse:
     return JSONResponse(_shown(who))
 
 
 @router.door(
-    "POST", "/ticket", policy=Policy("chat", owner=_MINE), summary="A secret for one WebSocket, worth 30 seconds"
+    "POST",
+    "/ticket",
+    policy=Policy("chat", owner=_MINE),
+    summary="A secret for one WebSocket, worth 30 seconds",
+    responses=answers(Ticket),
 )
 async def ticket(house: TheHouse, who: Who) -> JSONResponse:
     """For browsers, which can send no header with a WebSocket."""

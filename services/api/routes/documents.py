@@ -37,7 +37,7 @@ _STEP_WITHIN_S = 330.0
 _EVENTS = 'event: progress\ndata: {"done": 3, "total": 7}\n\nevent: result\ndata: {"verdict": "stored", ...}\n\n'
 _FILE = {
     "requestBody": {
-        "required": True,
+        "required": False,  # an empty file is one too, and is told so
         "description": f"The file as it is, at most {DOCUMENT_BYTES // 1024**2} MB: text, Markdown, HTML, PDF, DOCX.",
         "content": {
             "application/octet-stream": {
@@ -72,7 +72,7 @@ class Wanted(Body):
     """Only there."""
     document: str | None = Field(default=None, max_length=1000, pattern=NO_NUL)
     """Only in documents of this name."""
-    top: int = Field(default=5, ge=1, le=100)
+    top: int = Field(default=5, ge=1, le=100, strict=False)
     """How many at most."""
 
 

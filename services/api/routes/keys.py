@@ -19,7 +19,7 @@ from solo.errors import SoloError
 
 router = Doors(prefix="/api/keys")
 _WITHIN_S = 10.0
-_CHANGE = Policy("keys.own", owner="self", body=16 * 1024, audit=True)
+_CHANGE = Policy("keys.own", owner="self", body=64 * 1024, audit=True)
 _MOST_SECONDS = 100 * 365 * 86400.0
 
 
@@ -48,7 +48,7 @@ class NewcomerKey(Body):
     name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     """For people."""
     role: Role = "service"
-    scopes: tuple[Scope, ...] = Field(default=(), max_length=50)
+    scopes: list[Scope] = Field(default_factory=list, max_length=50)
     """Empty: all that the role may."""
     expires_in_s: float | None = Field(default=None, gt=0, le=_MOST_SECONDS)
     """Seconds from now; unset: it does not expire."""
@@ -137,7 +137,7 @@ def _narrowed(new: NewcomerKey, who: Principal) -> tuple[tuple[Scope, ...], floa
         raise TooWide(f"the role {who.role} makes no keys of the role {new.role}")
     if beyond := set(new.scopes) - who.scopes:
         raise TooWide(f"this may not be given away: {', '.join(sorted(beyond))}")
-    scopes = new.scopes
+    scopes = tuple(new.scopes)
     if not scopes and not ROLE_SCOPES[new.role] <= who.scopes:
         scopes = tuple(sorted(ROLE_SCOPES[new.role] & who.scopes))
         if not scopes:  # which would mean all of them

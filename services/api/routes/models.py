@@ -59,9 +59,9 @@ ModelName = Annotated[
 class Need(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"memory_bytes": 4_000_000_000, "purpose": "chat"}]})
 
-    memory_bytes: int | None = Field(default=None, ge=1, le=2**62)
+    memory_bytes: int | None = Field(default=None, ge=1, le=2**53, strict=False)
     """It must fit in this much memory, its KV cache included."""
-    context: int = Field(default=2048, ge=1, le=10_000_000)
+    context: int = Field(default=2048, ge=1, le=10_000_000, strict=False)
     """Tokens of context."""
     purpose: Literal["chat", "code", "embedding", "any"] = "chat"
     """What it is for."""

@@ -17,7 +17,7 @@ from services.messages.security import Role
 
 router = Doors(prefix="/api/users")
 _WITHIN_S = 10.0
-_CHANGE = Policy("users.manage", body=16 * 1024, audit=True)
+_CHANGE = Policy("users.manage", body=64 * 1024, audit=True)
 
 
 UserPath = Annotated[
@@ -35,7 +35,7 @@ class Newcomer(Body):
     name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     """Unique; letters' case makes no difference."""
     role: Role = "user"
-    password: SecretStr | None = Field(default=None, max_length=4096)
+    password: SecretStr | None = Field(default=None, max_length=1024)
     """Unset: no log-in, keys only."""
 
 
@@ -46,7 +46,7 @@ class Change(Body):
     """Unset, like the others: as it is."""
     disabled: bool | None = None
     """True: neither log-ins nor keys are worth anything from now on."""
-    password: SecretStr | None = Field(default=None, max_length=4096)
+    password: SecretStr | None = Field(default=None, max_length=1024)
     """Ends all sessions of the user."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from services.api.documented import answers, takes
 from services.api.doors import Doors
 from services.api.house import House
 from services.api.openai.errors import OpenAIRoute
 from services.api.openai.reading import read
 from services.api.policy import Policy
-from services.api.sound import speaking
+from services.api.sound import shapes, speaking
 from services.api.sound.flow import EVENTS, Flow, Made
 from services.api.sound.form import MOST_FILE_BYTES, OVERHEAD_BYTES, read_form
 from services.api.sound.hearing import Hearing, wanted
@@ -25,6 +26,8 @@ SOUND = Policy("audio", rate="costly", body=MOST_FILE_BYTES + OVERHEAD_BYTES)
     "/v1/audio/transcriptions",
     policy=SOUND,
     summary="What was said in a sound file: JSON, text, SRT, VTT, or server-sent events",
+    responses=shapes.transcripts(stream=True),
+    openapi_extra=shapes.form(),
 )
 async def transcriptions(request: Request) -> Response:
     asked, content = wanted(await read_form(request))
@@ -39,6 +42,8 @@ async def transcriptions(request: Request) -> Response:
     "/v1/audio/translations",
     policy=SOUND,
     summary="What was said in a sound file, in English, where the speech model knows several languages",
+    responses=shapes.transcripts(stream=False),
+    openapi_extra=shapes.form(translate=True),
 )
 async def translations(request: Request) -> Response:
     asked, content = wanted(await read_form(request), translate=True)
@@ -51,6 +56,9 @@ async def translations(request: Request) -> Response:
     "/v1/audio/speech",
     policy=Policy("audio", rate="costly"),
     summary="A text spoken, as a sound file that is sent while it is made",
+    response_class=Response,
+    responses=shapes.sounds(),
+    openapi_extra=takes(SpeechRequest, {"input": "Good morning.", "voice": "alloy", "response_format": "wav"}),
 )
 async def speech(request: Request) -> Response:
     asked = await read(request, SpeechRequest)
@@ -67,6 +75,7 @@ async def speech(request: Request) -> Response:
     "/v1/audio/voices",
     policy=Policy("audio", rate="cheap"),
     summary="The voices that can be asked to speak, and the names that stand for the first of them",
+    responses=answers(shapes.Voices),
 )
 async def voices(request: Request) -> Response:
     known = await speaking.voices(_house(request).ctx)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from services.api.documented import answers, takes
 from services.api.doors import Doors
 from services.api.house import House
+from services.api.openai.answers import EmbeddingList
 from services.api.openai.asking import DEFAULTS, ROLES
 from services.api.openai.embedder import embedder_of, vectors_of
 from services.api.openai.errors import OpenAIRoute
@@ -19,7 +21,12 @@ _WITHIN_S = 120.0
 
 
 @router.door(
-    "POST", "/v1/embeddings", policy=Policy("embed", rate="costly"), summary="Texts as vectors of a language model"
+    "POST",
+    "/v1/embeddings",
+    policy=Policy("embed", rate="costly"),
+    summary="Texts as vectors of a language model",
+    responses=answers(EmbeddingList),
+    openapi_extra=takes(EmbeddingsRequest, {"input": ["A tree", "A forest"]}),
 )
 async def embeddings(request: Request) -> Response:
     house: House = request.app.state.house

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from services.api.anthropic.answers import AnthropicMessage, TokenCount
 from services.api.anthropic.asked import Asked, Counting
 from services.api.anthropic.told import Events, whole
+from services.api.documented import answers, takes
 from services.api.doors import Doors
 from services.api.house import House
 from services.api.openai.chunks import joined, plain_json
@@ -17,6 +19,11 @@ from services.api.policy import PICTURES_BYTES, Policy
 
 router = Doors(route_class=OpenAIRoute)
 _COUNT_WITHIN_S = 60.0
+_MESSAGES = {"model": "solo", "messages": [{"role": "user", "content": "What is the tallest tree?"}]}
+_DELTA = (
+    "event: content_block_delta\n"
+    'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"A sequoia"}}\n\n'
+)
 
 
 @router.door(
@@ -24,6 +31,8 @@ _COUNT_WITHIN_S = 60.0
     "/v1/messages",
     policy=Policy("chat", owner="profile", rate="costly", body=PICTURES_BYTES),
     summary="Answer a conversation in Anthropic's form, whole or as server-sent events",
+    responses=answers(AnthropicMessage, stream=_DELTA),
+    openapi_extra=takes(Asked, {**_MESSAGES, "max_tokens": 64}),
 )
 async def messages(request: Request) -> Response:
     house: House = request.app.state.house
@@ -47,6 +56,8 @@ async def messages(request: Request) -> Response:
     "/v1/messages/count_tokens",
     policy=Policy("chat", body=PICTURES_BYTES),
     summary="How many tokens a conversation in Anthropic's form would take",
+    responses=answers(TokenCount),
+    openapi_extra=takes(Counting, _MESSAGES),
 )
 async def count_tokens(request: Request) -> Response:
     house: House = request.app.state.house

@@ -7,8 +7,10 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from services.api.documented import answers, path_of
 from services.api.doors import Doors
 from services.api.house import House
+from services.api.openai.answers import ModelList, OneModel
 from services.api.openai.embedder import embedder_of
 from services.api.openai.errors import NoSuchModel, OpenAIRoute
 from services.api.policy import Policy
@@ -22,14 +24,25 @@ _OWNER = "solo"
 
 
 @router.door(
-    "GET", "/v1/models", policy=Policy("models.read", rate="cheap"), summary="The models that can be asked, roles first"
+    "GET",
+    "/v1/models",
+    policy=Policy("models.read", rate="cheap"),
+    summary="The models that can be asked, roles first",
+    responses=answers(ModelList),
 )
 async def models(request: Request) -> Response:
     listed = await _listed(request.app.state.house)
     return JSONResponse({"object": "list", "data": list(listed.values())})
 
 
-@router.door("GET", "/v1/models/{name:path}", policy=Policy("models.read", rate="cheap"), summary="One of them")
+@router.door(
+    "GET",
+    "/v1/models/{name:path}",
+    policy=Policy("models.read", rate="cheap"),
+    summary="One of them",
+    responses=answers(OneModel),
+    openapi_extra=path_of("Its name, or a role's", "solo", 1000),
+)
 async def model(request: Request) -> Response:
     name = str(request.path_params["name"])
     listed = await _listed(request.app.state.house)

@@ -6,15 +6,19 @@ import operator
 from typing import Annotated, Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
+from services.api.documented import answers, takes
 from services.api.doors import Doors
 from services.api.house import House
+from services.api.openai.answers import Ranking
+from services.api.openai.asking import Asking
 from services.api.openai.chunks import plain_json
 from services.api.openai.embedder import vectors_of
 from services.api.openai.errors import OpenAIRoute
 from services.api.openai.live import Whole
 from services.api.openai.reading import read
+from services.api.openai.shapes import TEXT, array, one_of, thing
 from services.api.policy import Policy
 from services.messages.reranking import MOST_TEXTS, Rerank
 from solo.bus import NoHandler
@@ -33,22 +37,22 @@ def _text(value: object) -> object:
     return value
 
 
-class RerankRequest(BaseModel):
+class RerankRequest(Asking):
     """`POST /v1/rerank`. What these APIs have beyond these fields is ignored."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     model: str = Field(default="", max_length=1000)
     """Taken and not used: there is one reranker, or none."""
     query: str = Field(min_length=1, max_length=_LONGEST_QUERY)
     """What is looked for."""
     documents: Annotated[
-        tuple[Annotated[str, BeforeValidator(_text)], ...], Field(min_length=1, max_length=_MOST_DOCUMENTS)
+        tuple[Annotated[str, BeforeValidator(_text)], ...],
+        Field(min_length=1, max_length=_MOST_DOCUMENTS),
+        WithJsonSchema(array(one_of(TEXT, thing({"text": TEXT})), 1, _MOST_DOCUMENTS)),
     ]
     """Texts, or objects with a `text`; long ones are cut."""
     top_n: int | None = Field(default=None, ge=1)
     """How many of the best are given back; left out: all."""
-    return_documents: bool = False
+    return_documents: StrictBool = False
     """With their texts."""
 
 
@@ -57,6 +61,8 @@ class RerankRequest(BaseModel):
     "/v1/rerank",
     policy=Policy("embed", rate="costly"),
     summary="Order passages by how well they answer a query",
+    responses=answers(Ranking),
+    openapi_extra=takes(RerankRequest, {"query": "tall trees", "documents": ["The sequoia", "The bus"]}),
 )
 async def rerank(request: Request) -> Response:
     house: House = request.app.state.house

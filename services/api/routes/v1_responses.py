@@ -9,8 +9,10 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.api.documented import answers, path_of, takes
 from services.api.doors import Doors
 from services.api.house import House
+from services.api.openai.answers import DeletedResponse, InputItems, ModelResponse
 from services.api.openai.chunks import joined, plain_json
 from services.api.openai.errors import NoSuchResponse, OpenAIRoute
 from services.api.openai.live import Whole
@@ -25,6 +27,16 @@ from services.messages.language import ChatMessage, CompletionEnd
 
 router = Doors(route_class=OpenAIRoute)
 _POLICY = Policy("chat", owner="profile")
+_NAME = path_of("Id of a response", "resp_1", 200)
+_DELTA = 'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"A sequoia"}\n\n'
+_PAGE = [
+    {"name": name, "in": "query", "description": told, "required": False, "schema": schema}
+    for name, told, schema in (
+        ("limit", "How many of them.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+        ("order", "The first or the last first.", {"enum": ["asc", "desc"], "default": "desc"}),
+        ("after", "Only what comes after the item of this id.", {"type": "string", "maxLength": 200}),
+    )
+]
 
 
 class _Page(BaseModel):
@@ -40,6 +52,8 @@ class _Page(BaseModel):
     "/v1/responses",
     policy=Policy("chat", owner="profile", rate="costly", body=PICTURES_BYTES),
     summary="Answer an input, whole or as server-sent events, and keep the answer to go on from",
+    responses=answers(ModelResponse, stream=_DELTA),
+    openapi_extra=takes(ResponseRequest, {"model": "solo", "input": "What is the tallest tree?"}),
 )
 async def create(request: Request) -> Response:
     house: House = request.app.state.house
@@ -71,12 +85,26 @@ async def create(request: Request) -> Response:
     return Whole(request, make)
 
 
-@router.door("GET", "/v1/responses/{name}", policy=_POLICY, summary="A response that was kept")
+@router.door(
+    "GET",
+    "/v1/responses/{name}",
+    policy=_POLICY,
+    summary="A response that was kept",
+    responses=answers(ModelResponse),
+    openapi_extra=_NAME,
+)
 async def retrieve(request: Request) -> Response:
     return Response(_found(request, request.path_params["name"]).body, media_type="application/json")
 
 
-@router.door("DELETE", "/v1/responses/{name}", policy=_POLICY, summary="Forget a response")
+@router.door(
+    "DELETE",
+    "/v1/responses/{name}",
+    policy=_POLICY,
+    summary="Forget a response",
+    responses=answers(DeletedResponse),
+    openapi_extra=_NAME,
+)
 async def delete(request: Request) -> Response:
     name = str(request.path_params["name"])
     _found(request, name)
@@ -84,7 +112,14 @@ async def delete(request: Request) -> Response:
     return JSONResponse({"id": name, "object": "response", "deleted": True})
 
 
-@router.door("GET", "/v1/responses/{name}/input_items", policy=_POLICY, summary="What a response was asked with")
+@router.door(
+    "GET",
+    "/v1/responses/{name}/input_items",
+    policy=_POLICY,
+    summary="What a response was asked with",
+    responses=answers(InputItems),
+    openapi_extra={"parameters": [*_NAME["parameters"], *_PAGE]},
+)
 async def input_items(request: Request) -> Response:
     kept = _found(request, request.path_params["name"])
     try:

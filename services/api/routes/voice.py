@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from services.api.asking import Stopping, answered
-from services.api.documented import TalkName
+from services.api.documented import TalkName, fault
 from services.api.doors import Doors
 from services.api.guard import envelope
 from services.api.house import House
@@ -91,7 +91,7 @@ async def _start(socket: WebSocket) -> Start:
     try:
         return Start.model_validate_json(message.get("text") or "")
     except ValidationError as error:
-        raise BadVoiceMessage(f"the first message has to be a `start`: {error.errors()[0]['msg']}") from None
+        raise BadVoiceMessage(f"the first message has to be a `start`: {fault(error.errors())}") from None
 
 
 class Session:

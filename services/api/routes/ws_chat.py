@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.api.chat_session import ChatSession
 from services.api.chat_sessions import ChatSessions, Line, chat_sessions_of
-from services.api.documented import TalkName
+from services.api.documented import TalkName, fault
 from services.api.doors import Doors
 from services.api.policy import Policy
 from services.messages.security import Principal
@@ -190,9 +190,7 @@ def _read(message: Any) -> Asked | Cancelled | Resumed | Ponged:
     try:
         return _SAID.validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadChatMessage(f"{where}: {first['msg']}" if where else str(first["msg"])) from None
+        raise BadChatMessage(fault(error.errors())) from None
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -123,7 +123,7 @@ class _Reading:
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name")
-        if not name:
+        if name is None:
             raise InvalidParameter("A part of the form has no name", hint="Send well-formed multipart/form-data.")
         self._field = name.decode("utf-8", "replace")
         self._most = MOST_FILE_BYTES if self._field == "file" else MOST_FIELD_BYTES

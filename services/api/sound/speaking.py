@@ -9,9 +9,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from services.api.openai.asking import Asking
 from services.api.openai.errors import InvalidParameter, NoSuchModel
+from services.api.openai.shapes import one_of, text, thing
 from services.api.sound.hearing import event
 from services.api.sound.sentences import sentences
 from services.messages.codec import EncodeSound
@@ -48,14 +50,18 @@ def _named(voice: object) -> object:
     return voice["id"] if isinstance(voice, dict) and set(voice) == {"id"} else voice
 
 
-class SpeechRequest(BaseModel):
+class SpeechRequest(Asking):
     """`POST /v1/audio/speech`."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     input: str = Field(min_length=1, max_length=4096)
     model: str = Field(default="", max_length=200)
-    voice: Annotated[str, BeforeValidator(_named)] = Field(default="", max_length=200)
+    voice: Annotated[
+        str,
+        BeforeValidator(_named),
+        Field(max_length=200),
+        WithJsonSchema(one_of(text(0, 200), thing({"id": text(0, 200)}, closed=True))),
+    ] = ""
+    """One of GET /v1/audio/voices, or a name of OpenAI's, which stands for the first of them."""
     response_format: FileFormat = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4)
     stream_format: Literal["audio", "sse"] = "audio"

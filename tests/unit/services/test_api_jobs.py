@@ -33,7 +33,7 @@ BERT = OWNER_PRINCIPAL.model_copy(update={"id": "k2", "kind": "key", "profile": 
 
 @pytest.fixture
 def app(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for code, status in (("api.no_job", 404), ("api.too_many_jobs", 503)):
+    for code, status in (("api.no_job", 404), ("api.too_many_jobs", 429)):
         monkeypatch.setitem(http.STATUS, code, status)
     return application(House(ctx, RecentTurns(), set()))
 

@@ -173,13 +173,22 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         ("method", "path", "status"),
-        [("GET", "/v1/chat/completions", 404), ("POST", "/v1/nothing", 404), ("PUT", "/v1/completions", 404)],
+        [
+            ("GET", "/v1/chat/completions", 405),
+            ("POST", "/v1/nothing", 404),
+            ("PUT", "/v1/completions", 405),
+            ("OPTIONS", "/v1/responses/resp_1", 405),
+            ("POST", "/v1/models/a/b", 405),
+        ],
     )
     async def test_what_is_not_there(self, ctx: Context, method: str, path: str, status: int) -> None:
         async with door(ctx) as (client, _):
             response = await client.request(method, path, json=None if method == "GET" else {})
         assert response.status_code == status
-        assert response.json()["error"]["type"] == "not_found_error"
+        kind = "not_found_error" if status == 404 else "invalid_request_error"
+        assert response.json()["error"]["type"] == kind
+        allowed = {"/v1/responses/resp_1": "DELETE, GET", "/v1/models/a/b": "GET"}.get(path, "POST")
+        assert response.headers.get("allow") == (allowed if status == 405 else None)
 
     @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"a": NaN}', b'{"a":"\\ud800"}', b"[" * 100_000])
     async def test_no_json(self, ctx: Context, body: bytes) -> None:

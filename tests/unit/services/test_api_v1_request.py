@@ -114,6 +114,9 @@ class TestTaken:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"max_tokens": "5"}, "max_tokens"),
+    ({"temperature": True}, "temperature"),
+    ({"stream": "yes"}, "stream"),
     ({"messages": []}, "messages"),
     ({"messages": None}, "messages"),
     ({"messages": [{"role": "pope", "content": ""}]}, "messages.0.role"),

@@ -19,6 +19,9 @@ from solo.supervision import Context
 
 WITHOUT_BODY = {
     "/api/stop",
+    "/api/auth/logout",
+    "/api/auth/ticket",
+    "/api/privacy",
     "/api/turns/{turn_id}/cancel",
     "/api/memory/reindex",
     "/api/models/{name}/verify",
