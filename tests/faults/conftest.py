@@ -15,6 +15,8 @@ import pytest
 import solo.cli
 from tests.daemon import Daemon, daemon
 
+WHOLE = "TEST_FAULT_ROUNDS" in os.environ
+"""Every engine with every fault, not only those of the suite."""
 ROUNDS = int(os.environ.get("TEST_FAULT_ROUNDS", "1"))
 
 
