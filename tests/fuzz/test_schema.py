@@ -27,7 +27,7 @@ from solo.bus import Bus
 from solo.supervision import Context
 from tests.daemon import Daemon, daemon
 
-EXAMPLES = int(os.environ.get("TEST_FUZZ_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("TEST_FUZZ_EXAMPLES", "3"))
 """For each route; `make fuzz` asks a thousand."""
 THOROUGH = "TEST_FUZZ_EXAMPLES" in os.environ
 """Besides the examples, every limit of every field from both sides; too many for every run of the suite."""
