@@ -9,6 +9,8 @@ from pathlib import Path
 
 LOOK_EVERY_S = 0.1
 """Between two looks at the machine."""
+STALE_S = 0.5
+"""What others did since a look that is longer ago than this says nothing of now: the engine has rested meanwhile."""
 STALLED = 3.0
 """A step that takes so many times the usual one was waiting for a thread that somebody else's work had displaced."""
 
@@ -49,7 +51,7 @@ class Threads:
         own = self._own()
         if self._last is not None:
             elapsed = at - self._last[0]
-            others = max(0.0, (busy - self._last[1]) - (own - self._last[2])) / elapsed
+            others = max(0.0, (busy - self._last[1]) - (own - self._last[2])) / elapsed if elapsed < STALE_S else 0.0
             self._now = max(1, min(self._most, int(cores - others + 0.5)))
         self._last = (at, busy, own)
         return self._now

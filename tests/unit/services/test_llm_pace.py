@@ -72,23 +72,23 @@ class TestThreads:
         machine = Machine()
         threads = machine.threads()
         assert threads.now() == 2
-        machine.passes(1, own=2, others=0.2)
+        machine.passes(0.2, own=2, others=0.2)
         assert threads.now() == 2
 
     def test_leaves_a_core_to_who_uses_it(self) -> None:
         machine = Machine()
         threads = machine.threads()
         threads.now()
-        machine.passes(1, own=1.1, others=0.9)
+        machine.passes(0.2, own=1.1, others=0.9)
         assert threads.now() == 1
-        machine.passes(1, own=1, others=0.1)
+        machine.passes(0.2, own=1, others=0.1)
         assert threads.now() == 2
 
     def test_never_none(self) -> None:
         machine = Machine()
         threads = machine.threads(cores=4, most=3)
         threads.now()
-        machine.passes(1, own=0.1, others=3.9)
+        machine.passes(0.2, own=0.1, others=3.9)
         assert threads.now() == 1
 
     def test_looks_a_few_times_a_second_only(self) -> None:
@@ -112,12 +112,21 @@ class TestThreads:
         threads.now()
         threads.took(0.2, usual=0.01)
         assert threads.now() == 1
-        machine.passes(1, own=1, others=0)
+        machine.passes(0.2, own=1, others=0)
         assert threads.now() == 2
 
     def test_a_machine_that_does_not_tell(self) -> None:
         threads = Threads(3, clock=lambda: 1.0, busy=lambda: None, own=lambda: 0.0)
         assert threads.now() == 3
+
+    def test_what_others_did_while_it_rested_does_not_count(self) -> None:
+        machine = Machine()
+        threads = machine.threads()
+        threads.now()
+        machine.passes(5, own=0, others=2)
+        assert threads.now() == 2, "the first step after a rest waits for nobody"
+        machine.passes(0.2, own=1, others=1)
+        assert threads.now() == 1
 
 
 class TestNGrams:
