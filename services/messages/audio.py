@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from services.messages.playback import Playback
 from services.messages.profiles import OWNER
 from solo.bus import Event, Request, StreamRequest
 
@@ -156,7 +157,16 @@ class Attach(StreamRequest[SoundOut]):
     source: str
     """Unique among the sources attached."""
     wake: bool
-    """True: listen only after a wake word, again and again. False: listen at once, to one utterance."""
+    """True: listen only after a wake word, again and again. False: listen at once."""
+    again: bool = False
+    """Without a wake word: listen to one utterance after another, not to one alone."""
+    manual: bool = False
+    """The speaker says when an utterance begins and ends (`ListenNow`, `EndUtterance`); pauses decide nothing."""
+    barge_in: bool = False
+    """Speech while an answer is played holds the sound, and may end the answer. The source obeys `PlaybackPaused`,
+    and is attached `again` or with `wake`."""
+    room: str | None = None
+    """Sources of one room hear the same wake word: the first one answers; None: it is alone."""
     talk: str = "default"
     """Which history its questions belong to."""
     profile: str = OWNER
@@ -176,8 +186,8 @@ class PlaySound(Request[None]):
     """The answer ends here."""
 
 
-class StopSound(Request[None]):
-    """Be silent at once: forget what has not been played yet."""
+class StopSound(Request[Playback]):
+    """Be silent at once: forget what has not been played yet. Answered with what was heard until then."""
 
     source: str
     """Whose loudspeaker."""

@@ -82,6 +82,8 @@ class Transcribe(Request[Transcript]):
     """0: the likeliest text; above, the dice have a say."""
     details: Details = ""
     """Whether to say when it was said, which takes longer."""
+    partial: bool = False
+    """The speaker has not finished: a quick look, which nothing depends on and which may be refused (`bus.busy`)."""
 
 
 class Transcriber(BaseModel):
@@ -123,6 +125,10 @@ class Synthesize(StreamRequest[SoundChunk]):
     """A clause or a sentence."""
     speed: float = Field(default=1.0, ge=0.25, le=4)
     """Times the pace of the settings."""
+    language: str | None = None
+    """ISO 639-1 of the text: a voice of that language speaks, where there is one; None: the usual voice."""
+    voice: str | None = None
+    """Name of a voice; None: the one for the language."""
 
 
 class Voice(BaseModel):
