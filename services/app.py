@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ from solo.supervision import ServiceSpec
 # everything that it needs for them, then the engines and the ears go, and last, before all parts, the database.
 # A line taken out, and its folder deleted, leaves a Solo that runs without that part.
 PARTS = (
+    "services.blackbox.spec",
     "services.audio.spec",
     "services.vad.spec",
     "services.wake.spec",
@@ -62,4 +63,9 @@ def tree(flags: Mapping[str, Any]) -> Tree:
             specs.extend(part.specs(sections.get(part.name), settings, database))
         return specs
 
-    return Tree(machine=settings, build=build, schemas=schemas)
+    def some(names: Collection[str]) -> Sequence[ServiceSpec]:
+        database = Database(settings.database.connections)
+        chosen = [part for part in parts() if part.name in names]
+        return [spec for part in chosen for spec in part.specs(sections.get(part.name), settings, database)]
+
+    return Tree(machine=settings, build=build, schemas=schemas, some=some)

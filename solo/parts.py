@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,3 +38,5 @@ class Tree:
     """Called once the state directory is locked: specs may open sockets and files."""
     schemas: tuple[Schema, ...] = ()
     """What the database should hold, in the order in which it is made."""
+    some: Callable[[Collection[str]], Sequence[ServiceSpec]] = field(default=lambda _: ())
+    """The services of the parts of these names alone, without the database: for a recording that is played again."""

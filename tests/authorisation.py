@@ -33,7 +33,7 @@ NEEDS = [
     (r"(GET|POST|DELETE) /v1/responses/.*", "chat"),
     # Talking, and what was said.
     (r"POST /api/ask", "chat"),
-    (r"(GET|POST) /api/turns(/.*)?", "chat"),
+    (r"(GET|POST|DELETE) /api/turns(/.*)?", "chat"),
     (r"(GET|DELETE) /api/chats(/.*)?", "chat"),
     (r"GET /api/history", "chat"),
     (r"WS /ws/chat", "chat"),

@@ -14,11 +14,11 @@ import structlog
 from solo.bus import Bus
 from solo.egress import loop_factory
 from solo.supervision import Context
-from tests.virtual_time import VirtualTimeLoop
+from solo.virtual_time import VirtualTimeLoop
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "virtual_time: runs on a loop whose clock jumps (tests/virtual_time.py)")
+    config.addinivalue_line("markers", "virtual_time: runs on a loop whose clock jumps (solo/virtual_time.py)")
     config.addinivalue_line("markers", "daemon_loop: runs on the loop that the daemon runs on")
 
 

@@ -154,6 +154,7 @@ class ScoreSpeech(Request[tuple[float, ...]]):
     """How likely is each 32 ms of this sound speech (0..1)?"""
 
     idempotent = True
+    block_bytes = 1024
 
     source: str
     """Whose sound; the detector keeps a state for each."""

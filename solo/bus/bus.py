@@ -13,6 +13,7 @@ from solo.bus.context import deadline_after, until
 from solo.bus.errors import DuplicateHandler, NoHandler
 from solo.bus.mailbox import Mailbox, MailboxStatistics, Overflow
 from solo.bus.message import Event, Message, Request, StreamRequest
+from solo.bus.tap import CANCELLED, Tap
 from solo.errors import SoloError
 
 E = TypeVar("E", bound=Event)
@@ -41,11 +42,14 @@ class Bus:
         self._expected: dict[type[Message], asyncio.Event] = {}
         self._down: dict[type[Message], SoloError] = {}
         self._dropped_by_closed = 0
+        self._tap: Tap | None = None
 
     # -- facts -----------------------------------------------------------------------------------
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event, *, by: str = "?") -> None:
         """Tell everybody who subscribed to this kind or to a parent of it. Never waits, never fails."""
+        if self._tap is not None:
+            self._tap.published(event, by)
         kind = type(event)
         route = self._routes.get(kind)
         if route is None:
@@ -72,7 +76,7 @@ class Bus:
 
     # -- questions -------------------------------------------------------------------------------
 
-    async def request(self, question: Request[R], *, within: float) -> R:
+    async def request(self, question: Request[R], *, within: float, by: str = "?") -> R:
         """Ask, and get the one answer within `within` seconds (less when the asker itself has less).
 
         Raises what the handler raised (a SoloError), or NoHandler, Busy, DeadlineExceeded, HandlerCrashed.
@@ -81,16 +85,16 @@ class Bus:
         async with until(deadline_after(within), type(question).__name__):
             handler = await self._handler(question)
             try:
-                answer: R = await handler.ask(question)
+                answer: R = await self._ask(handler, question, by)
             except SoloError as error:
                 if not (error.retryable and question.idempotent):
                     raise
-                answer = await (await self._handler(question)).ask(question)
+                answer = await self._ask(await self._handler(question), question, by)
             return answer
 
     @asynccontextmanager
     async def stream(
-        self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD
+        self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD, by: str = "?"
     ) -> AsyncIterator[Stream[R]]:
         """Ask, and iterate the answers; each has to come within `within` seconds. Leaving cancels the producer.
 
@@ -98,12 +102,24 @@ class Bus:
         """
         async with until(deadline_after(within), type(question).__name__):
             handler = await self._handler(question)
-        stream: Stream[R] = handler.open_stream(question, ahead)
+        call = None if self._tap is None else self._tap.asked(question, by, handler.owner)
+        stream: Stream[R] = handler.open_stream(question, ahead, call)
         stream.within = within
         try:
             yield stream
         finally:
             stream.leave()
+
+    @contextmanager
+    def tapped(self, limit: int) -> Iterator[Tap]:
+        """See everything that travels until the block is left, at most `limit` of it waiting. One at a time."""
+        if self._tap is not None:
+            raise RuntimeError("the bus has a tap already")
+        self._tap = Tap(limit)
+        try:
+            yield self._tap
+        finally:
+            self._tap = None
 
     @contextmanager
     def serve(
@@ -152,6 +168,23 @@ class Bus:
         """Nobody will answer this kind again: askers hear so at once instead of waiting for a restart."""
         if kind not in self._handlers and (expected := self._expected.pop(kind, None)) is not None:
             expected.set()  # those who wait look again
+
+    async def _ask(self, handler: Handler, question: Request[R], by: str) -> R:
+        if self._tap is None:
+            plain: R = await handler.ask(question)
+            return plain
+        call = self._tap.asked(question, by, handler.owner)
+        try:
+            answer: R = await handler.ask(question)
+        except SoloError as error:
+            call.end(error)
+            raise
+        else:
+            call.answered(answer)
+            call.end(None)
+            return answer
+        finally:
+            call.end(CANCELLED)
 
     async def _handler(self, question: Message) -> Handler:
         kind = type(question)

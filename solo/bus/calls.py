@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from solo.bus.context import current_cause, deadline_after
 from solo.bus.errors import Busy, DeadlineExceeded, HandlerCrashed, HandlerStopped
 from solo.bus.message import Message
+from solo.bus.tap import CANCELLED, Call
 from solo.bus.wait import Wait
 from solo.errors import SoloError
 
@@ -63,9 +64,14 @@ class Handler:
             # The asker is served or has left: nothing goes on working for it.
             task.cancel()
 
-    def open_stream(self, question: Message, ahead: int) -> Stream[Any]:
-        stream: Stream[Any] = Stream(type(question).__name__, ahead)
-        stream.producer = self._start(self._produce(question, stream), question)
+    def open_stream(self, question: Message, ahead: int, call: Call | None = None) -> Stream[Any]:
+        """`call`: where a recorder writes down what comes of it."""
+        stream: Stream[Any] = Stream(type(question).__name__, ahead, call)
+        try:
+            stream.producer = self._start(self._produce(question, stream), question)
+        except SoloError as error:
+            stream.end(error)
+            raise
         stream.producer.add_done_callback(lambda _: stream.end(self._stopped()))
         return stream
 
@@ -135,7 +141,7 @@ class Handler:
 class Stream(Generic[R]):
     """The consumer's end of a stream of answers; iterate it."""
 
-    def __init__(self, what: str, ahead: int) -> None:
+    def __init__(self, what: str, ahead: int, call: Call | None = None) -> None:
         self.producer: asyncio.Task[None] | None = None
         self.within = 0.0
         self._what = what
@@ -146,9 +152,12 @@ class Stream(Generic[R]):
         self._room = asyncio.Event()
         self._room.set()
         self._wait = Wait()
+        self._call = call
 
     async def put(self, item: R) -> None:
         await self._room.wait()
+        if self._call is not None:
+            self._call.answered(item)
         self._items.append(item)
         self._wait.wake()
         if len(self._items) >= self._ahead:
@@ -160,8 +169,12 @@ class Stream(Generic[R]):
             self._ended = True
             self._error = error
             self._wait.wake()
+            if self._call is not None:
+                self._call.end(error)
 
     def leave(self) -> None:
+        if self._call is not None:
+            self._call.end(CANCELLED)
         if self.producer is not None:
             self.producer.cancel()
         self._wait.close()
@@ -172,6 +185,9 @@ class Stream(Generic[R]):
         if items:
             self._items.clear()
             self._room.set()
+            if self._call is not None:
+                for _ in items:
+                    self._call.took()
         return items
 
     def __aiter__(self) -> AsyncIterator[R]:
@@ -185,6 +201,8 @@ class Stream(Generic[R]):
                 raise DeadlineExceeded(f"the next part of {self._what} was not answered in time") from error
         if self._items:
             self._room.set()
+            if self._call is not None:
+                self._call.took()
             return self._items.popleft()
         if self._error is not None:
             raise self._error

@@ -26,6 +26,9 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    block_bytes: ClassVar[int] = 0
+    """Above 0: a question whose answer has one item for so many bytes of its sound, whatever it is asked along with."""
+
     id: str = Field(default_factory=_next_id)
     """Unique over processes and restarts."""
     turn_id: str | None = Field(default_factory=lambda: current_turn.get())

@@ -18,6 +18,7 @@ from solo.cli.exits import Exit
 from solo.cli.keys_app import keys
 from solo.cli.memory_app import memory
 from solo.cli.models_app import models
+from solo.cli.turns_app import turns
 from solo.cli.users_app import users
 from solo.errors import SoloError
 
@@ -40,6 +41,7 @@ app.add_typer(cache)
 app.add_typer(users)
 app.add_typer(keys)
 app.add_typer(audit)
+app.add_typer(turns)
 app.command()(chat)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -84,6 +86,20 @@ def ask(
 
     question = command.Question(text, wav, wake, out, talk, as_json, standalone)
     raise typer.Exit(command.ask(question))
+
+
+@app.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="A recording, as `solo turns export` writes it.")],
+    engines: Annotated[
+        str, typer.Option(help="recorded, or real: the same sound through the present engines.")
+    ] = "recorded",
+    as_json: AsJson = False,
+) -> None:
+    """Run a recorded turn again; exit code 1 when it goes another way."""
+    from solo.cli import replay as command
+
+    raise typer.Exit(command.replay(APP, bundle, engines, as_json=as_json))
 
 
 @app.command()
@@ -139,7 +155,7 @@ _BAD_INPUT = (
     *("settings.", "state.", "sound.", "ask.", "api.port_", "llm.prompt_too_long", "engine.bad_input"),
     *("db.bad_address", "db.not_confirmed", "db.backup_missing", "db.backup_foreign", "db.backup_truncated"),
     *("db.backup_altered", "cli.nothing_named", "cli.not_confirmed", "memory.no_fact", "chat.", "llm.unknown_model"),
-    *("cli.bad_", "egress.bad_"),
+    *("cli.bad_", "egress.bad_", "replay.bad_"),
     *("models.bad_name", "models.bad_source", "models.unknown", "models.exists"),
     *("security.weak_password", "security.name_taken", "security.no_", "security.bad_scope"),
     *("api.key_too_wide", "api.no_such_key", "api.bad_request"),

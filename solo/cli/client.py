@@ -76,6 +76,16 @@ class Client:
     def patch(self, path: str, body: dict[str, Any], *, within: float = 10.0) -> dict[str, Any]:
         return self._ask("PATCH", path, body, within=within)
 
+    def download(self, path: str, *, within: float = 60.0) -> bytes:
+        """A file as it is."""
+        try:
+            response = httpx.get(f"http://{self.address}{path}", headers=self._headers(), timeout=within, **_PLAIN)
+            if response.status_code >= 400:
+                raise _error(response.json())
+        except (httpx.TransportError, ValueError) as error:
+            raise self._no_daemon() from error
+        return response.content
+
     def delete(self, path: str, *, within: float = 60.0) -> dict[str, Any]:
         return self._ask("DELETE", path, within=within)
 

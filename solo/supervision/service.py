@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar, overload
 
 from solo.bus import Bus, Event, Mailbox, Overflow, Request, StreamRequest
 from solo.bus.calls import STREAM_AHEAD, Stream
+from solo.bus.tap import Tap
 from solo.logs import get_logger
 from solo.supervision.state import EngineState, State
 
@@ -59,7 +60,7 @@ class Context:
         return self.stopping.is_set()
 
     def publish(self, event: Event) -> None:
-        self._bus.publish(event)
+        self._bus.publish(event, by=self.name)
 
     @asynccontextmanager
     async def subscribe(
@@ -80,13 +81,17 @@ class Context:
             finally:
                 closer.cancel()
 
+    def tapped(self, limit: int) -> AbstractContextManager[Tap]:
+        """See everything that travels: for a recorder, one in a daemon."""
+        return self._bus.tapped(limit)
+
     async def request(self, question: Request[R], *, within: float) -> R:
-        return await self._bus.request(question, within=within)
+        return await self._bus.request(question, within=within, by=self.name)
 
     def stream(
         self, question: StreamRequest[R], *, within: float, ahead: int = STREAM_AHEAD
     ) -> AbstractAsyncContextManager[Stream[R]]:
-        return self._bus.stream(question, within=within, ahead=ahead)
+        return self._bus.stream(question, within=within, ahead=ahead, by=self.name)
 
     @overload
     async def answer(

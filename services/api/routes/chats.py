@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Query
@@ -12,8 +13,10 @@ from services.api.documented import Before, TalkPath, answers
 from services.api.doors import Doors
 from services.api.house import House, TheHouse, Who
 from services.api.policy import Policy
+from services.messages.blackbox import ForgetKeptTurns
 from services.messages.chats import Chat, Exchange, ForgetChat, ListChats, ReadChat
 from services.messages.security import Principal
+from solo.errors import SoloError
 
 router = Doors(tags=["chats"])
 _WITHIN_S = 5.0
@@ -79,6 +82,8 @@ async def forget(talk: TalkPath, house: TheHouse, who: Who) -> JSONResponse:
     """How many exchanges went: none, where there is no such chat."""
     gone = await house.ctx.request(ForgetChat(profile=who.profile, talk=talk), within=_WITHIN_S)
     house.recent.forget(who.profile, talk)
+    with suppress(SoloError):  # a Solo without recordings has none to forget
+        await house.ctx.request(ForgetKeptTurns(profile=who.profile, talk=talk), within=_WITHIN_S)
     return JSONResponse({"forgotten": gone})
 
 

@@ -15,11 +15,12 @@ from services.api.doors import Doors
 from services.api.house import TheHouse, Who
 from services.api.policy import Policy
 from services.api.recent import MOST, SHOWN, new_turn_id
-from services.api.routes import ws_chat
+from services.api.routes import kept_turns, ws_chat
 from services.api.sse import streamed
 from services.messages.conversation import AnswerPart, Ask, TurnSummary
 
 router = Doors(tags=["turns"])
+router.contain(kept_turns.router)  # before the routes below, whose {turn_id} would take its names
 _EVENTS = 'event: delta\ndata: {"text": "Paris."}\n\nevent: turn\ndata: {"turn_id": "0a1b2c3d4e5f", ...}\n\n'
 
 TurnId = Annotated[

@@ -13,6 +13,7 @@ from services.api.guards.carriers import in_frame, offered
 from services.messages.security import OWNER_PRINCIPAL, CredentialsChanged, Principal
 from services.security.tokens import TICKET_MARK
 from solo.bus.errors import Busy, DeadlineExceeded, HandlerCrashed, NoHandler
+from solo.virtual_time import VirtualTimeLoop
 from tests.stubs.gate import (
     BEARER,
     CONNECT,
@@ -29,7 +30,6 @@ from tests.stubs.gate import (
     status,
     verdict,
 )
-from tests.virtual_time import VirtualTimeLoop
 
 ANNA = principal("anna", user="u-anna", profile="anna")
 GUEST = principal("guest", "guest", user="u-guest", profile="guest")

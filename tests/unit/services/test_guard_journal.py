@@ -12,8 +12,8 @@ from services.api.guards.journal import Journal
 from services.messages.audit import AuditEntry, RecordAudit
 from solo.bus.errors import NoHandler
 from solo.logs import get_logger
+from solo.virtual_time import VirtualTimeLoop
 from tests.stubs.gate import BEARER, HOST, Registry, frame, guarded, knock, principal
-from tests.virtual_time import VirtualTimeLoop
 
 
 async def test_denials_and_what_is_audited() -> None:

@@ -13,8 +13,8 @@ import pytest
 from services.api import guard as guards
 from services.api.guard import Guard
 from services.messages.security import CredentialsChanged
+from solo.virtual_time import VirtualTimeLoop
 from tests.stubs.gate import BEARER, CONNECT, HOST, KEY, Headers, Registry, frame, guarded, principal, scope_of
-from tests.virtual_time import VirtualTimeLoop
 
 ANNA = principal("anna", user="u-anna")
 AUTH = frame(type="auth", token="anna")

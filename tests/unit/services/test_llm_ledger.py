@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from services.llm.admission import WAIT_S, Admission
 from services.llm.failures import NoMemory
 from services.llm.ledger import Ledger, Need
+from solo.virtual_time import VirtualTimeLoop
 from tests.stubs.runners import MIB
-from tests.virtual_time import VirtualTimeLoop
 
 
 def mib(size: int) -> Need:

@@ -20,7 +20,7 @@ from solo.storage.backup import Backup, Manifest, backups, prune
 from solo.storage.backup.manifest import Reason, manifest_of, name_at
 from solo.storage.schedule import MaintenanceService
 from solo.supervision import Context, State
-from tests.virtual_time import START
+from solo.virtual_time import START
 
 pytestmark = pytest.mark.virtual_time
 

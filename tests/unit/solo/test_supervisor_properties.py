@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from solo.bus import Bus
 from solo.supervision import Context, Intensity, State
+from solo.virtual_time import VirtualTimeLoop
 from tests.stubs.services import spec, supervised
-from tests.virtual_time import VirtualTimeLoop
 
 NAMES = ("one", "two", "three", "four")
 

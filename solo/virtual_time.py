@@ -1,15 +1,15 @@
 """An event loop whose clock jumps to the next timer instead of waiting for it: an hour of back-off takes no time.
 
-Only for tests without sockets, subprocesses and threads: nothing from outside ever makes this loop wait.
-While it runs, `time.monotonic` shows its clock too. A test in which everybody waits for something that will never
-happen fails at once instead of hanging.
+For what needs no sockets, subprocesses and threads, such as tests and a recording that is played again: nothing from
+outside ever makes this loop wait. While it runs, `time.monotonic` shows its clock too. When everybody waits for
+something that will never happen, that is said at once instead of hanging.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from unittest import mock
+import time
 
 START = 1_000_000.0
 """Virtual seconds at the start; far from zero, as a real monotonic clock is."""
@@ -31,8 +31,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now += seconds
 
     def run_forever(self) -> None:
-        with mock.patch("time.monotonic", self.time):
+        real = time.monotonic
+        time.monotonic = self.time
+        try:
             super().run_forever()
+        finally:
+            time.monotonic = real
 
 
 class _JumpingSelector(selectors.SelectSelector):

@@ -1,0 +1,1 @@
+"""Recorded turns that are played again in the suite."""
