@@ -44,6 +44,8 @@ class Transcription(TypedDict):
     """Seconds of sound the encoder looked at (less than 30 with short windows)."""
     attempts: int
     """Decoding passes used: more than 1 when the repetition guard asked for a longer window."""
+    doubtful: NotRequired[bool]
+    """The engine's own guards do not believe it: another engine, where there is one, should listen too."""
     segments: NotRequired[list[Segment]]
     """In order; only where details were asked for."""
 
@@ -54,7 +56,9 @@ class STTEngine(Protocol):
     def load(self) -> dict[str, Any]:
         """Load and warm up with sound of realistic length. Raises `ModelMissing` or `ModelCorrupt`.
 
-        Says also `multilingual`: whether it knows more than English and so can translate into it.
+        Says also `multilingual`: whether it knows more than English and so can translate into it; and, where it does
+        not do all of them, `offers`: which of `prompt`, `temperature` and `details` change its answer. What it does
+        not offer it may ignore; `details` it must refuse with `BadEngineInput`.
         """
         ...
 

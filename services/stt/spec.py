@@ -17,6 +17,7 @@ from solo.storage import Database
 from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
+    "moonshine": "services.stt.adapters.moonshine.adapter:Moonshine",
     "faster-whisper": "services.stt.adapters.faster_whisper:FasterWhisper",
     "fake": "services.stt.adapters.fake:FakeSTT",
 }
@@ -25,10 +26,10 @@ _ADAPTERS = {
 class STTSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    engine: Literal["faster-whisper", "fake"] = "faster-whisper"
+    engine: Literal["faster-whisper", "moonshine", "fake"] = "faster-whisper"
     """Which engine transcribes."""
     model: Path | None = None
-    """Directory of a CTranslate2 Whisper model; unset: the packaged tiny.en."""
+    """Directory of its model, for CTranslate2 or Moonshine; unset: the packaged one."""
     language: str | None = None
     """ISO 639-1, such as `de`; unset: detected, where the model knows several."""
     threads: int | None = Field(default=None, ge=1, le=64)
