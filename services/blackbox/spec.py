@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.blackbox.invariants import Watch
+from services.blackbox.monitor import InvariantsService, Tally
 from services.blackbox.service import BlackBoxService, Counts
 from services.blackbox.shelf import Limits, Shelf
 from services.messages.blackbox import DescribeKeptTurn, FetchKeptTurn, ForgetKeptTurns, ListKeptTurns
+from services.messages.invariants import DescribeInvariants
 from solo.parts import Part
 from solo.settings import MachineSettings
 from solo.storage import Database
@@ -29,13 +32,14 @@ class BlackBoxSettings(BaseModel):
 def specs(settings: BlackBoxSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
     limits = Limits(settings.turns, settings.size_mb * 1024 * 1024, settings.keep_h * 3600)
     shelf = Shelf(machine.state_dir, limits)
-    counts = Counts()
+    counts, tally = Counts(), Tally()
     return [
         ServiceSpec(
             name="blackbox",
             make=lambda: BlackBoxService(shelf, counts),
             answers=(ListKeptTurns, DescribeKeptTurn, FetchKeptTurn, ForgetKeptTurns),
         ),
+        ServiceSpec(name="invariants", make=lambda: InvariantsService(Watch(), tally), answers=(DescribeInvariants,)),
     ]
 
 

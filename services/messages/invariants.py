@@ -24,8 +24,8 @@ class InvariantViolated(Event):
     """Id of the turn; None: it has none yet."""
     detail: str
     """What was seen, for people."""
-    healed: Literal["cancelled", "silenced", "listening", "nothing"]
-    """What was done about it."""
+    healed: Literal["cancelled", "silenced", "ended", "resumed", "nothing"]
+    """What was done about it: the turn cancelled, its sound forgotten, the utterance ended, the sound played on."""
 
 
 class CancelTurn(Request[bool]):

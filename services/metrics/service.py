@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from services.messages.conversation import TurnFinished
 from services.messages.facts import FactLearnt
+from services.messages.invariants import InvariantViolated
 from services.messages.memory import MemoryIndexed
 from services.messages.metrics import DescribeMetrics, MetricsState, QueryMetrics, Series
 from services.messages.pool import PoolChanged, QuestionAnswered
@@ -23,6 +24,7 @@ from services.metrics.sources import (
     of_pool,
     of_question,
     of_turn,
+    of_violation,
 )
 from services.metrics.store import MetricsStore
 from solo.bus import Event, Overflow
@@ -80,6 +82,7 @@ class MetricsService:
                 sources.create_task(self._follow(ctx, FactLearnt, of_fact))
                 sources.create_task(self._follow(ctx, QuestionAnswered, of_question))
                 sources.create_task(self._follow(ctx, PoolChanged, of_pool))
+                sources.create_task(self._follow(ctx, InvariantViolated, of_violation))
                 sources.create_task(self._look(ctx))
             measured.set()
 

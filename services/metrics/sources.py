@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from services.messages.conversation import TurnFinished, TurnSummary
 from services.messages.facts import FactLearnt
+from services.messages.invariants import InvariantViolated
 from services.messages.memory import MemoryIndexed
 from services.messages.pool import PoolChanged, QuestionAnswered
 from solo.supervision import ServiceStateChanged, State, SystemState
@@ -91,6 +92,10 @@ def of_question(event: QuestionAnswered) -> Iterator[Sample]:
 
 def of_pool(event: PoolChanged) -> Iterator[Sample]:
     yield Sample("llm.changes", 1, {"model": event.model, "state": event.state})
+
+
+def of_violation(event: InvariantViolated) -> Iterator[Sample]:
+    yield Sample("invariants.violated", 1, {"invariant": event.invariant, "healed": event.healed})
 
 
 class SystemSource:

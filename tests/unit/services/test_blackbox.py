@@ -11,6 +11,7 @@ import pytest
 from services.blackbox.cutting import Cut
 from services.blackbox.shelf import Limits, Shelf
 from services.messages.blackbox import DescribeKeptTurn, FetchKeptTurn, ForgetKeptTurns
+from services.messages.invariants import InvariantViolated
 from solo import replay
 from solo.replay import CallLine, EventLine
 from solo.supervision import State
@@ -181,3 +182,19 @@ async def test_a_full_disk_is_told_once_and_costs_no_turn(
         assert running.state("blackbox").state is State.READY
         assert len(await recorder.kept()) == 1
     assert capsys.readouterr().out.count("No space left") == 1
+
+
+async def test_what_is_stuck_is_kept_without_an_end(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    async with recorder.running(), recorder.satellite() as satellite:
+        satellite.say(ask()[: 32_000 * 2])  # the wake word and half a question, and then the device says nothing more
+        await asyncio.sleep(3)
+        recorder.bus.publish(
+            InvariantViolated(
+                invariant="wake_ends", source="kitchen", violated_turn=None, detail="it never ended", healed="ended"
+            ),
+            by="invariants",
+        )
+        await asyncio.sleep(3)
+        found = [turn for turn in await recorder.kept() if turn.violations]
+    assert [(turn.violations, turn.outcome, turn.source) for turn in found] == [(("wake_ends",), "failed", "kitchen")]
