@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.audio.device_service import DeviceService
 from services.audio.ear import EarPolicy
 from services.audio.endpointing import EndpointingPolicy
+from services.audio.local.service import DeviceService
 from services.audio.service import AudioService
 from services.messages.audio import Attach, DescribeSources, PlaySound, StopSound
+from services.messages.device import DescribeDevice
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
 from solo.settings import MachineSettings
@@ -22,6 +23,10 @@ _ADAPTERS = {
     "device": "services.audio.adapters.sounddevice:SoundDevice",
     "wav": "services.audio.adapters.wav_file:WavFile",
     "fake": "services.audio.adapters.fake:FakeDevice",
+}
+_LOOKS = {
+    "device": "services.audio.adapters.portaudio:Look",
+    "fake": "services.audio.adapters.fake:FakeLook",
 }
 
 
@@ -34,6 +39,14 @@ class AudioSettings(BaseModel):
     """Name or number of the microphone; unset: the system's default."""
     loudspeaker: str | None = None
     """Name or number of the loudspeaker; unset: the system's default."""
+    echo: Literal["auto", "webrtc", "off"] = "auto"
+    """Whether the loudspeaker's sound is taken out of the microphone's; auto: where WebRTC's canceller runs."""
+    noise_suppression: bool = False
+    """Take steady noise out of the microphone's sound as well; recognisers mostly do better without."""
+    auto_gain: bool = False
+    """Even out how loud the microphone's sound is."""
+    barge_in: Literal["auto", "on", "off"] = "auto"
+    """Whether speech at the microphone interrupts an answer without the wake word; auto: where echo is cancelled."""
     end_silence_ms: int = Field(default=480, ge=100, le=5000)
     """Silence after which a question is over. Shorter answers sooner, longer lets people think."""
     pause_ms: int = Field(default=160, ge=64, le=5000)
@@ -64,15 +77,26 @@ def specs(settings: AudioSettings, machine: MachineSettings, database: Database)
     kind, _, path = settings.input.partition(":")
     if kind == "none":
         return [ears]
-    options: dict[str, Any] = {}
+    ends = {"microphone": settings.microphone, "loudspeaker": settings.loudspeaker}
+    options: dict[str, Any] = dict(ends)
     if kind == "device":
-        options = {"microphone": settings.microphone, "loudspeaker": settings.loudspeaker}
+        options |= {"echo": settings.echo, "noise_suppression": settings.noise_suppression}
+        options |= {"auto_gain": settings.auto_gain}
     elif kind == "wav":
         options = {"path": path.removesuffix(":loop"), "loop": path.endswith(":loop")}
+    elif path:
+        ends["script"] = options["script"] = path
     engine = EngineSpec(adapter=_ADAPTERS[kind], options=options, threads=1, memory_limit=1024**3)
+    look = None if kind not in _LOOKS else EngineSpec(adapter=_LOOKS[kind], options=ends, threads=1)
     return [
         ears,
-        ServiceSpec(name="device", make=lambda: DeviceService(engine), holds=("audio",), drain_within=machine.drain_s),
+        ServiceSpec(
+            name="device",
+            make=lambda: DeviceService(engine, look, settings.barge_in),
+            holds=("audio",),
+            drain_within=machine.drain_s,
+            answers=(DescribeDevice,),
+        ),
     ]
 
 
