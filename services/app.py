@@ -33,6 +33,7 @@ PARTS = (
     "services.chats.spec",
     "services.memory.spec",
     "services.conversation.spec",
+    "services.wyoming.spec",
     "services.config.spec",
     "services.api.spec",
 )

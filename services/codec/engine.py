@@ -61,3 +61,10 @@ class CodecEngine(Protocol):
         room for newer ones; `BadEngineInput` for half a sample.
         """
         ...
+
+    def convert(self, call: Call, session: str, rate: int, width: int, channels: int, pcm: bytes, last: bool) -> bytes:
+        """The next of the sound named `session` as s16le mono 16 kHz; an unknown session begins.
+
+        `pcm`: raw samples as the rest says, cut anywhere; half a sample at the end of the last piece is dropped.
+        """
+        ...

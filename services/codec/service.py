@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.codec.engine import RATE, SoundUnreadable
-from services.messages.codec import DecodedSound, DecodeSound, EncodeSound, SoundPiece
+from services.messages.codec import ConvertSound, DecodedSound, DecodeSound, EncodeSound, SoundPiece
 from solo.bus import DeadlineExceeded
 from solo.isolation.engine import EngineDied, InputQuarantined
 from solo.isolation.process import EngineProcess, EngineSpec
@@ -68,7 +68,8 @@ class DecoderService:
 
 @dataclass(frozen=True, slots=True)
 class EncoderService:
-    """Files of our own sound: nothing foreign passes through its process, which is ready before it is needed."""
+    """Files of our own sound, and raw samples of others', in which nothing can be wrong but their number: no foreign
+    file passes through its process, which is ready before it is needed."""
 
     engine: EngineSpec
     name: str = "encoder"
@@ -82,8 +83,15 @@ class EncoderService:
                 made: bytes = await engine.call("encode", within=ENCODE_WITHIN_S, key=question.id, **asked)
                 return made
 
+            async def convert(question: ConvertSound) -> bytes:
+                asked = question.model_dump(include={"session", "rate", "width", "channels", "pcm", "last"})
+                made: bytes = await engine.call("convert", within=ENCODE_WITHIN_S, key=question.id, **asked)
+                return made
+
             ctx.ready()
-            await ctx.answer(EncodeSound, encode)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(ctx.answer(EncodeSound, encode))
+                tasks.create_task(ctx.answer(ConvertSound, convert))
 
 
 def _first(group: BaseException) -> BaseException:

@@ -58,3 +58,20 @@ class EncodeSound(Request[bytes]):
     """Begins the file."""
     last: bool = False
     """Ends it: what the encoder still holds comes out."""
+
+
+class ConvertSound(Request[bytes]):
+    """Raw samples of somebody else's as Solo has them, piece by piece: s16le mono 16 kHz; may be none yet."""
+
+    session: str
+    """Names the sound; what belongs to it comes in order, one question after the other."""
+    rate: int = Field(ge=4_000, le=192_000)
+    """Hz of `pcm`."""
+    width: int = Field(ge=1, le=4)
+    """Bytes of a sample of `pcm`: little-endian, signed unless it is one byte."""
+    channels: int = Field(ge=1, le=8)
+    """Interleaved in `pcm`; they are mixed into one."""
+    pcm: bytes
+    """The next piece, cut anywhere; may be empty."""
+    last: bool = False
+    """Ends it: what is still held back comes out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,3 +180,60 @@ def crossings(pcm: bytes) -> int:
     """Changes of sign, but for those of what cannot be heard."""
     loud = [sample for sample in array("h", pcm) if abs(sample) > 500]
     return sum(1 for one, two in pairwise(loud) if (one < 0) != (two < 0))
+
+
+def raw(seconds: float, rate: int, width: int, channels: int) -> bytes:
+    """A tone of 440 Hz as samples of this form."""
+    found = bytearray()
+    for number in range(round(seconds * rate)):
+        whole = int(0.5 * math.sin(2 * math.pi * 440 * number / rate) * 2 ** (8 * width - 1))
+        sample = bytes([whole + 128]) if width == 1 else whole.to_bytes(width, "little", signed=True)
+        found += sample * channels
+    return bytes(found)
+
+
+FORMS = [(16_000, 2, 1), (16_000, 2, 2), (44_100, 2, 2), (48_000, 3, 1), (48_000, 4, 6), (8_000, 1, 1), (22_050, 2, 1)]
+
+
+class TestConverting:
+    @pytest.mark.parametrize(("rate", "width", "channels"), FORMS)
+    def test_any_form_becomes_ours(self, codec: Loaded, rate: int, width: int, channels: int) -> None:
+        """Cut anywhere, also inside a sample."""
+        given = raw(1.0, rate, width, channels)
+        cuts = [given[at : at + 3001] for at in range(0, len(given), 3001)]
+        found = b"".join(
+            codec.engine.convert(Call(), "a", rate, width, channels, piece, piece is cuts[-1]) for piece in cuts
+        )
+        samples = array("h", found)
+        assert len(samples) == pytest.approx(RATE, rel=0.01)
+        assert max(samples) == pytest.approx(16_384, rel=0.1)
+        assert min(samples) == pytest.approx(-16_384, rel=0.1)
+        crossings = sum(before < 0 <= after for before, after in pairwise(samples))
+        assert crossings == pytest.approx(440, abs=4)
+
+    def test_two_sounds_do_not_mix_and_one_that_ended_begins_anew(self, codec: Loaded) -> None:
+        one, two = raw(0.2, 48_000, 2, 1), bytes(len(raw(0.2, 48_000, 2, 1)))
+        alone = codec.engine.convert(Call(), "one", 48_000, 2, 1, one, True)
+        first = codec.engine.convert(Call(), "one", 48_000, 2, 1, one[:9601], False)
+        silent = codec.engine.convert(Call(), "two", 48_000, 2, 1, two, True)
+        assert first + codec.engine.convert(Call(), "one", 48_000, 2, 1, one[9601:], True) == alone
+        assert not any(silent)
+
+    def test_full_scale_does_not_wrap(self, codec: Loaded) -> None:
+        for value in (0x7FFF, -0x8000):
+            loud = value.to_bytes(2, "little", signed=True) * 3200
+            found = array("h", codec.engine.convert(Call(), "a", 16_000, 2, 1, loud, True))
+            assert set(found) == {value}
+
+    def test_half_a_sample_and_nothing_at_all_are_taken(self, codec: Loaded) -> None:
+        assert codec.engine.convert(Call(), "a", 44_100, 2, 2, b"\x01", True) == b""
+        assert codec.engine.convert(Call(), "a", 44_100, 2, 2, b"", True) == b""
+
+
+class TestPyAVConverting:
+    def test_what_cannot_be_heard_at_our_rate_is_filtered_out(self, pyav: Loaded) -> None:
+        """A tone of 11 kHz would come back as one of 5 kHz."""
+        step = 2 * math.pi * 11_000 / 48_000
+        given = array("h", (int(16_000 * math.sin(step * number)) for number in range(48_000))).tobytes()
+        found = array("h", pyav.engine.convert(Call(), "a", 48_000, 2, 1, given, True))
+        assert max(map(abs, found[800:-800])) < 160

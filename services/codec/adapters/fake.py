@@ -21,6 +21,8 @@ class FakeCodec:
     def __init__(self, most_s: float = 1800.0) -> None:
         self._most_s = most_s
         self._sessions: set[str] = set()
+        self._converted: dict[str, tuple[bytes, int]] = {}
+        """Half a frame, and how many whole ones there were before it."""
 
     def load(self) -> dict[str, Any]:
         return {"engine": "fake-codec", "model": "wave"}
@@ -63,3 +65,20 @@ class FakeCodec:
         count = len(pcm) // 2
         places = (at * sample_rate // PCM_RATE for at in range(count * PCM_RATE // sample_rate))
         return b"".join(pcm[2 * place : 2 * place + 2] for place in places)
+
+    def convert(self, call: Call, session: str, rate: int, width: int, channels: int, pcm: bytes, last: bool) -> bytes:
+        """As the port says, by the first channel's highest bytes and by repeating or leaving out samples."""
+        rest, before = self._converted.pop(session, (b"", 0))
+        data = rest + pcm
+        frame = width * channels
+        behind = before + len(data) // frame
+        if not last:
+            self._converted[session] = (data[(behind - before) * frame :], behind)
+        wanted = range(before * RATE // rate, behind * RATE // rate)
+        places = (max(0, at * rate // RATE - before) * frame for at in wanted)
+        return b"".join(_high(data[place : place + width]) for place in places)
+
+
+def _high(sample: bytes) -> bytes:
+    """A sample of 1 to 4 bytes as one of two."""
+    return bytes((0, sample[0] ^ 0x80)) if len(sample) == 1 else sample[-2:]

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.codec.adapters import decoding
+from services.codec.adapters.converting import Converting
 from services.codec.adapters.encoding import Making
 from services.codec.engine import Piece, SessionLost
 from solo.isolation.call import Call
 from solo.isolation.sessions import Sessions, require_whole
 
 _MOST_SESSIONS = 64
-"""Files being made at once; whoever leaves in the middle is forgotten when so many newer ones have come."""
+"""Files being made at once, and sounds being converted; whoever leaves in the middle is forgotten when so many newer
+ones have come."""
 
 
 class PyAV:
@@ -23,10 +25,14 @@ class PyAV:
         self._wanted = ("", 0)
         """Format and rate of the file to begin next."""
         self._sessions = Sessions(lambda: Making(*self._wanted), end=Making.drop, limit=_MOST_SESSIONS)
+        self._form = (0, 0, 0)
+        """Rate, width and channels of the sound to begin next."""
+        self._converted = Sessions(lambda: Converting(*self._form), limit=_MOST_SESSIONS)
 
     def load(self) -> dict[str, Any]:
         import av
         import numpy  # noqa: F401  # now, so that no file waits for it
+        import soxr  # noqa: F401
 
         av.logging.set_level(av.logging.PANIC)
         return {"engine": "pyav", "model": f"FFmpeg {av.ffmpeg_version_info}"}
@@ -51,4 +57,12 @@ class PyAV:
         if last:
             made += making.finish()
             self._sessions.close(session)
+        return made
+
+    def convert(self, call: Call, session: str, rate: int, width: int, channels: int, pcm: bytes, last: bool) -> bytes:
+        """As the port says."""
+        self._form = (rate, width, channels)
+        made = self._converted.use(session).feed(pcm, last)
+        if last:
+            self._converted.close(session)
         return made

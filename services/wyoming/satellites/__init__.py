@@ -1,0 +1,1 @@
+"""Satellites: devices in other rooms, each a sound source of Solo's."""
