@@ -19,6 +19,7 @@ from solo.supervision import ServiceSpec
 _ADAPTERS = {
     "moonshine": "services.stt.adapters.moonshine.adapter:Moonshine",
     "faster-whisper": "services.stt.adapters.faster_whisper:FasterWhisper",
+    "wyoming": "services.stt.adapters.wyoming:WyomingSTT",
     "fake": "services.stt.adapters.fake:FakeSTT",
 }
 
@@ -26,10 +27,12 @@ _ADAPTERS = {
 class STTSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    engine: Literal["faster-whisper", "moonshine", "fake"] = "faster-whisper"
+    engine: Literal["faster-whisper", "moonshine", "wyoming", "fake"] = "faster-whisper"
     """Which engine transcribes."""
     model: Path | None = None
     """Directory of its model, for CTranslate2 or Moonshine; unset: the packaged one."""
+    server: str | None = None
+    """For the engine wyoming: where its server is, as tcp://host:port."""
     language: str | None = None
     """ISO 639-1, such as `de`; unset: detected, where the model knows several."""
     threads: int | None = Field(default=None, ge=1, le=64)
@@ -47,11 +50,14 @@ def specs(settings: STTSettings, machine: MachineSettings, _: Database) -> Seque
             "language": settings.language,
             "threads": threads,
         }
+    if settings.engine == "wyoming":
+        options["server"] = settings.server or ""
     engine = EngineSpec(
         adapter=_ADAPTERS[settings.engine],
         options=options,
         threads=threads,
         memory_limit=settings.memory_mb * 1024**2,
+        no_network=settings.engine != "wyoming",  # its own guard lets it reach its server alone
     )
     answers = (Transcribe, DescribeTranscriber)
     return [ServiceSpec(name="stt", make=lambda: STTService(engine), ready_within=60, answers=answers)]

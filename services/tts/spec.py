@@ -18,6 +18,7 @@ from solo.supervision import ServiceSpec
 
 _ADAPTERS = {
     "piper": "services.tts.adapters.piper:Piper",
+    "wyoming": "services.tts.adapters.wyoming:WyomingTTS",
     "fake": "services.tts.adapters.fake:FakeTTS",
 }
 
@@ -25,10 +26,12 @@ _ADAPTERS = {
 class TTSSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    engine: Literal["piper", "fake"] = "piper"
+    engine: Literal["piper", "wyoming", "fake"] = "piper"
     """Which engine speaks."""
     voice: Path | None = None
     """A Piper voice (`.onnx`, with its `.onnx.json` beside it); unset: the packaged en_US-joe-medium."""
+    server: str | None = None
+    """For the engine wyoming: where its server is, as tcp://host:port; `voice` is then a name there."""
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
     """1 is the voice's own pace, 2 twice as fast."""
     threads: int | None = Field(default=None, ge=1, le=64)
@@ -46,11 +49,14 @@ def specs(settings: TTSSettings, machine: MachineSettings, _: Database) -> Seque
             "speed": settings.speed,
             "threads": threads,
         }
+    if settings.engine == "wyoming":
+        options["server"] = settings.server or ""
     engine = EngineSpec(
         adapter=_ADAPTERS[settings.engine],
         options=options,
         threads=threads,
         memory_limit=settings.memory_mb * 1024**2,
+        no_network=settings.engine != "wyoming",  # its own guard lets it reach its server alone
     )
     answers = (Synthesize, ListVoices)
     return [ServiceSpec(name="tts", make=lambda: TTSService(engine), ready_within=60, answers=answers)]

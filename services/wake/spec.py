@@ -18,6 +18,7 @@ _ADAPTERS = {
     "microwakeword": "services.wake.adapters.microwakeword:MicroWakeWord",
     "openwakeword": "services.wake.adapters.openwakeword:OpenWakeWord",
     "porcupine": "services.wake.adapters.porcupine:Porcupine",
+    "wyoming": "services.wake.adapters.wyoming:WyomingWake",
     "fake": "services.wake.adapters.fake:FakeWake",
 }
 
@@ -25,8 +26,10 @@ _ADAPTERS = {
 class WakeSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    engine: Literal["microwakeword", "openwakeword", "porcupine", "fake"] = "microwakeword"
+    engine: Literal["microwakeword", "openwakeword", "porcupine", "wyoming", "fake"] = "microwakeword"
     """Which engine listens for the wake word."""
+    server: str | None = None
+    """For the engine wyoming: where its server is, as tcp://host:port."""
     words: tuple[str, ...] = ()
     """Wake words by id, such as `["hey_jarvis"]`; empty: all that come with the engine."""
     sensitivity: float = Field(default=0.5, ge=0, le=1)
@@ -41,13 +44,15 @@ def specs(settings: WakeSettings, machine: MachineSettings, _: Database) -> Sequ
         options = {"words": list(settings.words) or None, "sensitivity": settings.sensitivity}
     if settings.engine == "porcupine":
         options["access_key"] = settings.access_key.get_secret_value() if settings.access_key else None
+    if settings.engine == "wyoming":
+        options["server"] = settings.server or ""
     engine = EngineSpec(
         adapter=_ADAPTERS[settings.engine],
         options=options,
         threads=1,
         memory_limit=512 * 1024**2,
-        # Porcupine 4 checks its key with its maker; the others need nobody.
-        no_network=settings.engine != "porcupine",
+        # Porcupine 4 checks its key with its maker; Wyoming's own guard lets it reach its server alone.
+        no_network=settings.engine not in {"porcupine", "wyoming"},
     )
     return [ServiceSpec(name="wake", make=lambda: WakeService(engine))]
 
