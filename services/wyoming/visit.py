@@ -14,7 +14,8 @@ from services.wyoming.describing import describe
 from services.wyoming.handling import handle
 from services.wyoming.link import Link, PeerGone, pong
 from services.wyoming.listening import Dictation, Ear, Incoming, Watch
-from services.wyoming.satellites.session import Session, Told
+from services.wyoming.satellites.session import Session
+from services.wyoming.satellites.told import Told
 from services.wyoming.speaking import MOST_TEXT, Speech, stopped, wanted, wanted_voice
 from solo.errors import SoloError
 from solo.supervision import Context

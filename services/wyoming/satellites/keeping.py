@@ -14,7 +14,8 @@ from wyoming.satellite import RunSatellite
 from services.formats.wyoming.frames import BadEvent
 from services.formats.wyoming.place import Place
 from services.wyoming.link import Link, PeerGone, pong
-from services.wyoming.satellites.session import Session, Told
+from services.wyoming.satellites.session import Session
+from services.wyoming.satellites.told import Told
 from solo.errors import SoloError
 from solo.supervision import Context
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import dataclass
 from typing import Literal
 
 from wyoming.asr import Transcribe, Transcript
 from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.handle import Handled
-from wyoming.info import Info
 from wyoming.pipeline import PipelineStage, RunPipeline
 from wyoming.satellite import PauseSatellite
 from wyoming.tts import Synthesize
@@ -38,6 +35,7 @@ from services.messages.turntaking import ListenNow
 from services.wyoming.link import Link
 from services.wyoming.listening import Incoming
 from services.wyoming.satellites.playing import Loudspeaker
+from services.wyoming.satellites.told import Told, free_name
 from solo.bus import Event as Fact
 from solo.bus import Mailbox, Overflow
 from solo.errors import SoloError
@@ -57,33 +55,12 @@ _SILENT_AFTER_S = 2.0
 """A satellite that is listened to and sends nothing for so long is silent: its turn has to end some time."""
 _BURST_S = 3.0
 """Sound that may come at once; what comes faster than it is spoken is taken at that pace."""
-_ODD = re.compile(r"[^a-z0-9_-]+")
 
 
 class SourceEnded(SoloError):
     """Solo's ears have ended this sound source; the satellite may connect again."""
 
     code = "wyoming.source_ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a satellite says of itself."""
-
-    name: str = ""
-    area: str | None = None
-
-    @classmethod
-    def of(cls, event: Event) -> Told:
-        """Of an `info`; what cannot be read says nothing."""
-        try:
-            satellite = read(Info, event).satellite
-            if satellite is None:
-                return cls()
-            area = None if satellite.area is None else text_of(satellite.area, "the area", 100)
-            return cls(text_of(satellite.name, "the name", 100), area)
-        except BadEvent:
-            return cls()
 
 
 class Session:
@@ -282,14 +259,6 @@ class Session:
 
     def _ms(self, sample: int) -> int:
         return sample * 1000 // SOLO.rate
-
-
-def free_name(wished: str, taken: dict[str, Session]) -> str:
-    """As it calls itself, in letters and digits; with a number where another has that name."""
-    plain = _ODD.sub("-", wished.lower()).strip("-")[:40] or "guest"
-    if plain not in taken:
-        return plain
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{plain}-{number}") not in taken)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -16,7 +16,7 @@ from services.messages.playback import SoundPlayed
 from services.wyoming.link import Link
 from services.wyoming.satellites.keeping import CONNECT_WITHIN_S, MOST_PAUSE_S, Keeper, Known, pause
 from services.wyoming.satellites.playing import LEAD_S, PLAYED_WITHIN_S, Loudspeaker
-from services.wyoming.satellites.session import free_name
+from services.wyoming.satellites.told import free_name
 from solo.bus import Bus, Overflow
 from solo.supervision import Context
 
