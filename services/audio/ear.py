@@ -1,259 +1,304 @@
-"""One source's ear: waits for the wake word, listens to one utterance, waits for the turn, and again."""
+"""One source's ear: waits for its turn to listen, listens to one utterance, waits for the answer, and again."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
+from dataclasses import replace
+from math import inf
+from typing import Literal
 
-from services.audio.endpointing import CHUNK_SAMPLES, Decision, Endpointer, EndpointingPolicy
+from services.audio.endpointing import CHUNK_SAMPLES, Decision, Endpointer
+from services.audio.hearing import Hearing
+from services.audio.mouth import Mouth
+from services.audio.overlap import KEEP_S, Onset, Overlap
+from services.audio.utterance import EarPolicy, Start, Utterance
+from services.audio.waiting import LearntWait
 from services.messages.audio import (
     BYTES_PER_SAMPLE,
     SAMPLE_RATE,
+    Attach,
     NothingHeard,
     SoundHeard,
     SourceState,
     SpeechStarted,
-    UtteranceHeard,
-    UtterancePaused,
 )
-from services.messages.profiles import OWNER
-from services.messages.speech import ScoreSpeech
-from solo.bus import Mailbox, Overflow
+from services.messages.turntaking import PauseJudged, SpeechResumed, SpeechStopped, Verdict
 from solo.supervision import Context
 
-_INBOX = 1500
-"""Pieces of 20 to 40 ms: at least 30 s may wait while an engine is being restarted."""
-_BACK_S = 5.0
-"""Sound kept while an utterance is being transcribed, in case it was the wake word alone."""
 _WAKE_SAMPLES = SAMPLE_RATE * 160 // 1000
 """The wake word is looked for in pieces of 160 ms: a fraction of the cost of 20 ms, day and night; what is said
 meanwhile is in the ring, so nothing is lost by it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EarPolicy:
-    endpointing: EndpointingPolicy
-    before_wake_s: float = 1.5
-    """Sound kept from before the wake word was recognised (it takes the word itself to recognise it)."""
-    before_speech_s: float = 0.3
-    """Sound kept from before speech was detected, so that no first word is cut."""
-    after_speech_s: float = 0.2
-    wake_tail_s: float = 0.25
-    """Speech this soon after a wake word is its own end."""
-    follows_within_s: float = 0.7
-    """A question that begins later than this after the wake word is cut off from it: recognisers lose what comes
-    behind a long silence."""
-    question_within_s: float = 6.0
-    """Silence after the wake word until the ear gives up."""
-
-
 class Ear:
-    def __init__(
-        self, ctx: Context, source: str, *, wake: bool, talk: str, policy: EarPolicy, profile: str = OWNER
-    ) -> None:
-        self.source = source
-        self.wake = wake
-        self.talk = talk
-        self.profile = profile
-        self.turn_over = asyncio.Event()
+    def __init__(self, ctx: Context, attached: Attach, policy: EarPolicy, mouth: Mouth) -> None:
+        self.source = attached.source
+        self._attached = attached
         self._ctx = ctx
         self._policy = policy
-        self._inbox: Mailbox[bytes] = Mailbox(f"ear {source}", bytes, limit=_INBOX, overflow=Overflow.DROP_OLDEST)
-        self._ring = bytearray()
-        self._ring_start = 0
-        self._heard = 0
-        self._arrived = time.monotonic()
-        self._woken: tuple[str, int] | None = None
-        self._ended = False
-        self._doing = "waiting for wake word" if wake else "listening"
+        self._mouth = mouth
+        self._hearing = Hearing(ctx, attached.source)
+        self._wait = LearntWait(policy.wait)
+        self._called: Start | None = None
+        self._turn_over = True
+        self._follow_up = False
+        self._doing = "listening" if self._listens_once else "waiting for wake word"
         self._utterances = 0
-        self._utterance_end = 0
+        self._utterance: Utterance | None = None
 
     # -- from outside ----------------------------------------------------------------------------
 
     def hear(self, pcm: bytes) -> None:
-        self._inbox.offer(pcm)
+        self._hearing.inbox.offer(pcm)
 
     def end(self) -> None:
         """No more sound will come."""
-        self._inbox.close()
+        self._hearing.inbox.close()
 
     def woken(self, word: str, at: int) -> None:
-        if self.wake:
-            self._woken = (word, at)
+        if self._attached.wake:
+            self._call(Start(at, word, self._policy.question_within_s))
+
+    def called(self, *, hold: bool) -> None:
+        """Listen now, without a wake word."""
+        if not self._listens_once:
+            self._call(Start(self._hearing.ring.heard, None, self._policy.question_within_s, hold=hold))
+
+    def release(self) -> None:
+        """The speaker says that they have finished."""
+        if self._utterance is not None:
+            self._utterance.released = True
+            self._hearing.nudge()
 
     def listen_again(self, word: str) -> None:
         """Only the wake word was said: the question may have begun meanwhile, so listen from its end on."""
-        if self._ended:
-            self._ctx.publish(NothingHeard(source=self.source, reason="no_speech", profile=self.profile))
-        else:
-            self._woken = (word, self._utterance_end)
+        if self._hearing.ended:
+            self._nothing("no_speech")
+        elif self._utterance is not None:
+            self._call(Start(self._utterance.speech_end, word, self._policy.question_within_s))
+
+    def turn_over(self, utterance: str | None) -> None:
+        """The answer to this utterance has been given; None: whatever was being answered."""
+        if utterance is None or (self._utterance is not None and self._utterance.name == utterance):
+            self._turn_over = True
+            self._hearing.nudge()
+
+    def follow_up(self) -> None:
+        """The answer asks something back."""
+        self._follow_up = True
+
+    def judged(self, judgement: PauseJudged) -> None:
+        """Somebody knows more of a pause than how long it is."""
+        one = self._utterance
+        if one is None or (one.name, one.pauses) != (judgement.utterance, judgement.pause) or one.start.hold:
+            return
+        if one.ends.paused:
+            one.ends.end_ms = judgement.wait_ms
+            self._hearing.nudge()
 
     def state(self) -> SourceState:
         return SourceState.model_validate(
             {
                 "source": self.source,
                 "state": self._doing,
-                "wake": self.wake,
-                "heard_s": round(self._heard / SAMPLE_RATE, 2),
-                "dropped": self._inbox.dropped,
+                "wake": self._attached.wake,
+                "again": self._attached.again or self._attached.manual,
+                "heard_s": round(self._hearing.ring.heard / SAMPLE_RATE, 2),
+                "dropped": self._hearing.inbox.dropped,
+                "wait_ms": round(self._wait.ms),
             }
         )
+
+    @property
+    def _listens_once(self) -> bool:
+        attached = self._attached
+        return not (attached.wake or attached.again or attached.manual)
+
+    def _call(self, start: Start) -> None:
+        self._called = start
+        self._hearing.nudge()
+
+    def _nothing(self, reason: Literal["no_wake", "no_speech"]) -> None:
+        self._ctx.publish(NothingHeard(source=self.source, reason=reason, profile=self._attached.profile))
 
     # -- its life --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until the sound ends; a source without wake word is listened to once."""
-        while not self._ended:
-            woken = await self._wait_for_wake() if self.wake else None
-            if self.wake and woken is None:
-                self._ctx.publish(NothingHeard(source=self.source, reason="no_wake", profile=self.profile))
-                return
-            self.turn_over.clear()
-            if await self._listen(woken):
+        """Until the sound ends; a source that listens once also until its answer is over."""
+        attached = self._attached
+        begin: Start | Utterance | None = None
+        if not (attached.wake or attached.manual):
+            begin = Start(self._hearing.ring.heard)
+        while begin is not None or (begin := await self._until_called()) is not None:
+            one = begin if isinstance(begin, Utterance) else await self._afresh(begin)
+            begin = None
+            heard = await self._follow(one)
+            self._called = None
+            if heard:
                 self._doing = "answering"
-            else:
-                self._doing = "closed"
-                self._ctx.publish(NothingHeard(source=self.source, reason="no_speech", profile=self.profile))
-            self._woken = None
-            if not self.wake:
-                return
+                continue
+            if one.start.told:
+                self._nothing("no_speech")
+            if self._hearing.ended or self._listens_once:
+                break
+            self._doing = "waiting for wake word"
+        self._doing = "closed"
 
-    async def _wait_for_wake(self) -> tuple[str, int] | None:
-        """While an answer is spoken too: the wake word then interrupts it."""
+    async def _until_called(self) -> Start | Utterance | None:
+        """Until somebody may speak: by the wake word, a button, an answer that is over; None: never again.
+
+        Or until somebody goes on with an utterance that seemed to be over.
+        """
         unsent = bytearray()
-        start = self._heard
+        sent = self._hearing.ring.heard
+        onset = Onset()
         while True:
-            if self._woken is not None:
-                woken, self._woken = self._woken, None
-                return woken
-            if self._doing != "answering" or self.turn_over.is_set():
-                self._doing = "waiting for wake word"
-            pcm = await self._next(keep_s=self._policy.before_wake_s + _BACK_S)
+            if self._called is not None:
+                called, self._called = self._called, None
+                return called
+            if self._doing != "answering" or self._is_over():
+                if self._listens_once:
+                    return None
+                if (invited := self._invited()) is not None:
+                    return invited
+            pcm = await self._hearing.next(keep_s=KEEP_S)
             if pcm is None:
-                self._tell(unsent, start)
+                self._tell(unsent, sent)
                 return await self._late_wake()
-            unsent += pcm
-            if len(unsent) >= _WAKE_SAMPLES * BYTES_PER_SAMPLE:
-                self._tell(unsent, start)
-                unsent.clear()
-                start = self._heard
+            if self._attached.wake:
+                unsent += pcm
+                if len(unsent) >= _WAKE_SAMPLES * BYTES_PER_SAMPLE:
+                    self._tell(unsent, sent)
+                    unsent.clear()
+                    sent = self._hearing.ring.heard
+            if self._doing == "answering" and (begun := await self._spoken_over(pcm, onset)) is not None:
+                return begun
 
-    async def _late_wake(self) -> tuple[str, int] | None:
+    def _is_over(self) -> bool:
+        """The answer was given, and what was given of it was heard: nobody is listened to while Solo can be heard."""
+        return self._turn_over and (self._listens_once or self._mouth.silent)
+
+    def _invited(self) -> Start | None:
+        """Nobody has to be called to speak in a talk that goes on."""
+        answered = self._doing == "answering"
+        self._doing = "waiting for wake word"
+        asked_back, self._follow_up = self._follow_up and answered, False
+        now = self._hearing.ring.heard
+        if self._attached.again and not self._attached.manual:
+            return Start(now)
+        return Start(now, patience_s=self._policy.follow_up_s, told=False) if asked_back else None
+
+    async def _late_wake(self) -> Start | None:
         """The sound has ended; the wake engine may still be busy with its last piece."""
-        for _ in range(20):
-            if self._woken is not None:
-                return self._woken
-            await asyncio.sleep(0.05)
+        if self._attached.wake and self._doing != "answering":
+            for _ in range(20):
+                if self._called is not None:
+                    return self._called
+                await asyncio.sleep(0.05)
+            self._nothing("no_wake")
         return None
 
     def _tell(self, pcm: bytearray, start: int) -> None:
         if pcm:
             self._ctx.publish(SoundHeard(source=self.source, pcm=bytes(pcm), start=start))
 
-    async def _listen(self, woken: tuple[str, int] | None) -> bool:
-        """Until the end of one utterance, which is published; False when nobody spoke."""
-        policy = self._policy
-        self._doing = "listening"
+    # -- one utterance ---------------------------------------------------------------------------
+
+    async def _afresh(self, start: Start) -> Utterance:
+        """What came since it began, such as between a wake word and its recognition, is listened to as well."""
         self._utterances += 1
+        start = replace(start, origin=max(start.origin, self._hearing.ring.start))
+        ignore = int(self._policy.wake_tail_s * SAMPLE_RATE) if start.word else 0
+        ends = Endpointer(self._policy.endpointing, ignore_before=ignore)
+        attached = self._attached
         name = f"{self.source}-{self._utterances}"
-        word, origin = woken or (None, self._heard)
-        origin = max(origin, self._ring_start)
-        ignore = int(policy.wake_tail_s * SAMPLE_RATE) if woken else 0
-        ends = Endpointer(policy.endpointing, ignore_before=ignore)
-        pauses = 0
-        afresh = True
-        unscored = bytearray(self._cut(origin, self._heard))  # what came between the wake word and its recognition
+        self._utterance = Utterance(self.source, name, attached.talk, attached.profile, start, self._policy, ends)
+        self._usual_wait(self._utterance)
+        self._follow_up = False
+        self._doing = "listening"
+        await self._hearing.afresh(start.origin)
+        await self._hearing.score(b"")
+        return self._utterance
+
+    async def _follow(self, one: Utterance) -> bool:
+        """Until its end, which is published; False when nobody spoke."""
+        ends, patience_s = one.ends, one.start.patience_s
+        keep_s = self._policy.endpointing.most_ms / 1000 + self._policy.before_wake_s + KEEP_S
         while True:
-            # Whole chunks only: the detector then holds nothing that its death could lose.
-            whole = len(unscored) - len(unscored) % (CHUNK_SAMPLES * BYTES_PER_SAMPLE)
-            scores = await self._score(bytes(unscored[:whole]), afresh=afresh) if whole or afresh else ()
-            del unscored[:whole]
-            afresh = False
-            for score in scores:
-                decision = ends.feed(score)
-                if decision is Decision.STARTED:
-                    self._doing = "hearing speech"
-                    self._ctx.publish(SpeechStarted(source=self.source, talk=self.talk, profile=self.profile))
-                elif decision is Decision.PAUSED:
-                    pauses += 1
-                    self._ctx.publish(
-                        UtterancePaused(
-                            source=self.source,
-                            utterance=name,
-                            pause=pauses,
-                            pcm=self._utterance(origin, ends, woken),
-                            wake_word=word,
-                            talk=self.talk,
-                            profile=self.profile,
-                        )
-                    )
-                elif decision is Decision.ENDED:
-                    self._publish_utterance(name, pauses, origin, ends, woken)
-                    return True
-            if ends.started_at is None and woken and ends.position > policy.question_within_s * SAMPLE_RATE:
+            for score in self._hearing.scores():
+                if (decision := ends.feed(score)) is Decision.ENDED:
+                    return self._finish(one, whole=True)
+                self._take(one, decision)
+            if one.released or (ends.paused and ends.over):
+                return self._finish(one, whole=True)
+            if one.is_worth_a_look():
+                self._ctx.publish(one.grew(self._hearing.ring))
+            if ends.started_at is None and patience_s is not None and ends.position > patience_s * SAMPLE_RATE:
                 return False
-            pcm = await self._next(keep_s=policy.endpointing.most_ms / 1000 + policy.before_wake_s + 5.0)
+            pcm = await self._hearing.next(keep_s=keep_s)
             if pcm is None:
-                if ends.started_at is None:
-                    return False
-                self._publish_utterance(name, 0, origin, ends, woken)
-                return True
-            unscored += pcm
+                return self._finish(one, whole=False)
+            await self._hearing.score(pcm)
 
-    async def _score(self, pcm: bytes, *, afresh: bool) -> tuple[float, ...]:
-        return await self._ctx.request(ScoreSpeech(source=self.source, pcm=pcm, afresh=afresh), within=20)
+    def _take(self, one: Utterance, decision: Decision | None) -> None:
+        """Tell what happened: that somebody is silent is one fact, that they may have finished another."""
+        if decision is Decision.STARTED:
+            self._doing = "hearing speech"
+            attached = self._attached
+            self._ctx.publish(SpeechStarted(source=self.source, talk=attached.talk, profile=attached.profile))
+        elif decision is Decision.PAUSED:
+            self._ctx.publish(SpeechStopped(source=self.source, utterance=one.name))
+            self._ctx.publish(one.paused(self._hearing.ring))
+        elif decision is Decision.RESUMED:
+            self._wait.paused(one.silence_ms)
+            self._resumed(one)
 
-    def _publish_utterance(
-        self, name: str, pauses: int, origin: int, ends: Endpointer, woken: tuple[str, int] | None
-    ) -> None:
-        self._utterance_end = origin + ends.speech_end
-        self._ctx.publish(
-            UtteranceHeard(
-                source=self.source,
-                utterance=name,
-                pause=pauses if ends.paused else 0,
-                pcm=self._utterance(origin, ends, woken),
-                wake_word=woken[0] if woken else None,
-                speech_end=self._arrived - (self._heard - origin - ends.speech_end) / SAMPLE_RATE,
-                talk=self.talk,
-                profile=self.profile,
-                decided=time.monotonic(),
-            )
-        )
+    def _resumed(self, one: Utterance) -> None:
+        self._usual_wait(one)
+        event = SpeechResumed(source=self.source, utterance=one.name, silence_s=one.silence_ms / 1000)
+        self._ctx.publish(event)
 
-    def _utterance(self, origin: int, ends: Endpointer, woken: tuple[str, int] | None) -> bytes:
-        """The speech, with the wake word in front when it follows without a pause, so that no first word is cut."""
-        policy = self._policy
-        started = ends.started_at or 0
-        if woken and started < policy.follows_within_s * SAMPLE_RATE:
-            begin = origin - int(policy.before_wake_s * SAMPLE_RATE)
-        else:
-            begin = origin + started - int(policy.before_speech_s * SAMPLE_RATE)
-        return self._cut(begin, origin + ends.speech_end + int(policy.after_speech_s * SAMPLE_RATE))
+    def _usual_wait(self, one: Utterance) -> None:
+        one.ends.end_ms = inf if one.start.hold else self._wait.ms
 
-    # -- the ring --------------------------------------------------------------------------------
+    def _finish(self, one: Utterance, *, whole: bool) -> bool:
+        if one.ends.started_at is None:
+            return False
+        if one.pauses <= 1:
+            self._wait.fluent()
+        self._turn_over = False
+        self._mouth.expect()
+        self._ctx.publish(one.heard(self._hearing.ring, whole=whole))
+        return True
 
-    async def _next(self, *, keep_s: float) -> bytes | None:
-        """The next piece of sound, also kept in the ring; None when it has ended."""
-        try:
-            pcm = await anext(self._inbox)
-        except StopAsyncIteration:
-            self._ended = True
+    # -- while Solo answers ----------------------------------------------------------------------
+
+    async def _spoken_over(self, pcm: bytes, onset: Onset) -> Start | Utterance | None:
+        """Somebody speaks: they go on with what they were saying, or want to interrupt, or neither."""
+        one, hearing = self._utterance, self._hearing
+        may_go_on = one is not None and self._may_go_on(one)
+        if one is None or not (may_go_on or self._attached.barge_in):
+            hearing.skip()
             return None
-        self._ring += pcm
-        self._heard += len(pcm) // BYTES_PER_SAMPLE
-        self._arrived = time.monotonic()
-        # Cut in lots of a second: cutting a little every time would move the whole ring every time.
-        surplus = len(self._ring) - int(keep_s * SAMPLE_RATE) * BYTES_PER_SAMPLE
-        if surplus > SAMPLE_RATE * BYTES_PER_SAMPLE:
-            del self._ring[:surplus]
-            self._ring_start += surplus // BYTES_PER_SAMPLE
-        return pcm
+        await hearing.score(pcm)
+        for score in hearing.scores():
+            one.ends.feed(score)
+            if not onset.feed(score):
+                continue
+            if may_go_on and not one.start.hold:
+                self._wait.cut_off(one.silence_ms)
+                self._resumed(one)
+                self._doing = "hearing speech"
+                return one
+            if self._attached.barge_in and self._mouth.state().state == "playing":
+                at = hearing.position - 2 * CHUNK_SAMPLES
+                overlap = Overlap(self._ctx, self.source, self._attached.profile, self._mouth, hearing, at)
+                if await overlap.decided() is Verdict.INTERRUPT:
+                    return Start(at - int(self._policy.before_speech_s * SAMPLE_RATE))
+                onset.ignore()
+        return None
 
-    def _cut(self, begin: int, end: int) -> bytes:
-        begin = max(begin, self._ring_start)
-        end = min(max(end, begin), self._heard)
-        offset = self._ring_start
-        return bytes(self._ring[(begin - offset) * BYTES_PER_SAMPLE : (end - offset) * BYTES_PER_SAMPLE])
+    def _may_go_on(self, one: Utterance) -> bool:
+        """Nothing of the answer has been heard, and the utterance was not long ago."""
+        reach = self._policy.goes_on_within_s * SAMPLE_RATE
+        return self._hearing.ring.heard - one.speech_end < reach and not self._mouth.began

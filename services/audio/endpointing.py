@@ -20,10 +20,10 @@ class EndpointingPolicy:
     """Probability from which a chunk goes on being speech (hysteresis, as Silero recommends)."""
     start_ms: int = 96
     """Speech shorter than this is a click."""
-    pause_ms: int = 160
+    pause_ms: int = 64
     """Silence after which the utterance may be over: work on it can begin."""
     end_ms: int = 480
-    """Silence after which it is over."""
+    """Silence after which it is over, as long as nobody knows better."""
     most_ms: int = 30_000
     """An utterance is cut here."""
 
@@ -50,6 +50,10 @@ class Endpointer:
         self._run = 0
         self._in_speech = False
         self._paused = False
+        self.end_ms: float = policy.end_ms
+        """Silence after which it is over; who knows more of a pause than its length may change it."""
+        self.resumed_after = 0
+        """Samples of silence before the speech that went on last."""
         self.started_at: int | None = None
         """First sample of the speech; None before it."""
         self.speech_end = 0
@@ -64,6 +68,18 @@ class Endpointer:
         """Nothing was said since the last pause."""
         return self._paused
 
+    @property
+    def silence_ms(self) -> float:
+        """Since the last speech."""
+        return _ms(self._position - self.speech_end)
+
+    @property
+    def over(self) -> bool:
+        """Silent, or speaking, for long enough."""
+        if self.started_at is None:
+            return False
+        return self.silence_ms >= self.end_ms or _ms(self._position - self.started_at) >= self._policy.most_ms
+
     def feed(self, probability: float) -> Decision | None:
         policy = self._policy
         begin = self._position
@@ -74,14 +90,14 @@ class Endpointer:
             return self._before_speech(speech, begin)
         self._in_speech = speech
         if speech:
-            self.speech_end = self._position
+            silent, self.speech_end = begin - self.speech_end, self._position
             if self._paused:
                 self._paused = False
+                self.resumed_after = silent
                 return Decision.RESUMED
-        silence = _ms(self._position - self.speech_end)
-        if silence >= policy.end_ms or _ms(self._position - self.started_at) >= policy.most_ms:
+        if self.over:
             return Decision.ENDED
-        if silence >= policy.pause_ms and not self._paused:
+        if self.silence_ms >= policy.pause_ms and not self._paused:
             self._paused = True
             return Decision.PAUSED
         return None

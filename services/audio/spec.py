@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from services.audio.ear import EarPolicy
 from services.audio.endpointing import EndpointingPolicy
 from services.audio.local.service import DeviceService
-from services.audio.service import AudioService
-from services.messages.audio import Attach, DescribeSources, PlaySound, StopSound
+from services.audio.service import ANSWERS, AudioService
+from services.audio.utterance import EarPolicy
+from services.audio.waiting import WaitBounds
 from services.messages.device import DescribeDevice
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
@@ -48,11 +48,16 @@ class AudioSettings(BaseModel):
     barge_in: Literal["auto", "on", "off"] = "auto"
     """Whether speech at the microphone interrupts an answer without the wake word; auto: where echo is cancelled."""
     end_silence_ms: int = Field(default=480, ge=100, le=5000)
-    """Silence after which a question is over. Shorter answers sooner, longer lets people think."""
-    pause_ms: int = Field(default=160, ge=64, le=5000)
+    """Silence after which a question is over, before this speaker's pauses are known and as long as its words do not
+    tell. Shorter answers sooner, longer lets people think."""
+    pause_ms: int = Field(default=64, ge=32, le=5000)
     """Silence after which transcription starts, in case the question is over."""
     wake_timeout_s: float = Field(default=6.0, ge=1, le=60)
     """Silence after the wake word until Solo stops listening."""
+    follow_up_s: float = Field(default=5.0, ge=1, le=60)
+    """Silence after an answer that asked something back until the wake word is needed again."""
+    look_ahead_s: float = Field(default=0.8, ge=0, le=10)
+    """Speech between two looks at what was said so far, while somebody is still speaking; 0: none."""
 
     @field_validator("input")
     @classmethod
@@ -66,13 +71,16 @@ class AudioSettings(BaseModel):
 def specs(settings: AudioSettings, machine: MachineSettings, database: Database) -> Sequence[ServiceSpec]:
     policy = EarPolicy(
         endpointing=EndpointingPolicy(end_ms=settings.end_silence_ms, pause_ms=settings.pause_ms),
+        wait=WaitBounds(settings.end_silence_ms, settings.end_silence_ms * 2 / 3, settings.end_silence_ms * 2.5),
         question_within_s=settings.wake_timeout_s,
+        follow_up_s=settings.follow_up_s,
+        look_ahead_s=settings.look_ahead_s,
     )
     ears = ServiceSpec(
         name="audio",
         make=lambda: AudioService(policy),
         essential=True,
-        answers=(Attach, PlaySound, StopSound, DescribeSources),
+        answers=ANSWERS,
     )
     kind, _, path = settings.input.partition(":")
     if kind == "none":

@@ -1,21 +1,26 @@
-"""Owns the turns: one at a time for each source, cancelled when its speaker interrupts or leaves."""
+"""Owns the turns: one at a time for each source, begun in a pause, cancelled when its speaker interrupts or leaves."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from services.conversation.early import EarlyWork, Prepare
+from services.conversation.announcements import listeners, until_silent
+from services.conversation.interruptions import judge
+from services.conversation.judging import Judging
+from services.conversation.partials import Partials
 from services.conversation.prompt import prompt, take_up
-from services.conversation.recall import NOTHING, Recalled, recall
+from services.conversation.proposals import MOST_TRIES, Proposals
 from services.conversation.summaries import Summaries
 from services.conversation.talks import Talks
-from services.conversation.turn import Turn, TurnPolicy, exhaust
+from services.conversation.thinking import TurnPolicy
+from services.conversation.turn import Turn, exhaust
 from services.conversation.wake_phrase import strip_wake_phrase
+from services.messages.announcing import Announce
 from services.messages.audio import (
     NothingHeard,
     OnlyWakeWordHeard,
@@ -26,16 +31,24 @@ from services.messages.audio import (
     WakeWordHeard,
 )
 from services.messages.conversation import AnswerPart, Ask, TuneConversation, TurnFinished
-from services.messages.language import ChatMessage
-from services.messages.speech import Transcript
+from services.messages.language import Prefill
+from services.messages.speech import Transcribe, Transcript
+from services.messages.turntaking import (
+    AnswerAwaited,
+    Interruption,
+    JudgeInterruption,
+    ListenNow,
+    SpeechGrew,
+    SpeechResumed,
+    Verdict,
+)
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
 from solo.supervision import Context
 
-E = TypeVar("E", bound=Event)
-
-
 _TUNABLE = ("system_prompt", "max_tokens", "temperature", "top_p", "when_full")
+_TRANSCRIBE_WITHIN_S = 30.0
+_PREFILL_WITHIN_S = 10.0
 
 
 @dataclass(slots=True)
@@ -45,40 +58,62 @@ class Tuned:
     policy: TurnPolicy
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A turn that is certain, and its task."""
+
+    turn: Turn
+    task: asyncio.Task[None]
+
+
 class ConversationService:
     name = "conversation"
 
     def __init__(self, tuned: Tuned, talks: Talks) -> None:
         self._tuned = tuned
         self._talks = talks
-        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._turns: dict[str, Running] = {}
 
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
-            self._early = EarlyWork(ctx, tasks)
+            self._ctx, self._tasks = ctx, tasks
+            self._proposals = Proposals(ctx)
+            self._partials = Partials(ctx, tasks)
+            self._judging = Judging(ctx, tasks)
             self._summaries = Summaries(ctx, tasks, self._talks)
-
-            def follow(kind: type[E], handle: Callable[[Context, asyncio.TaskGroup, E], None]) -> None:
-                tasks.create_task(_follow(ctx, tasks, kind, handle), name=f"conversation: {kind.__name__}")
-
-            follow(UtteranceHeard, self._utterance)
-            follow(UtterancePaused, self._pause)
-            follow(SpeechStarted, self._speech)
-            follow(NothingHeard, self._nothing)
-            follow(WakeWordHeard, self._interrupt)
-            follow(SourceClosed, self._interrupt)
+            for kind, handle in self._handlers().items():
+                tasks.create_task(_follow(ctx, kind, handle), name=f"conversation: {kind.__name__}")
             await asyncio.sleep(0)  # they have subscribed by then
             tasks.create_task(ctx.answer(TuneConversation, self._tune))
+            tasks.create_task(ctx.answer(JudgeInterruption, self._judge))
+            tasks.create_task(ctx.answer(Announce, self._announce))
             ctx.ready()
-            await ctx.answer(Ask, lambda question: self._ask(ctx, question))
-            # Draining: answers being spoken are finished too.
+            await ctx.answer(Ask, self._ask)
+            # Draining: what was only guessed is dropped, answers being spoken are finished.
+            self._proposals.drop_all()
             if self._turns:
-                await asyncio.wait(self._turns.values())
+                await asyncio.wait([running.task for running in self._turns.values()])
             self._summaries.stop()
 
-    async def _ask(self, ctx: Context, question: Ask) -> AsyncGenerator[AnswerPart, None]:
-        turn = self._turn(ctx, "text", question.talk, question.speak_to, time.monotonic(), question.profile)
-        turn.id = question.turn_id or turn.id
+    def _handlers(self) -> dict[type[Event], Any]:
+        return {
+            UtteranceHeard: self._utterance,
+            UtterancePaused: self._pause,
+            SpeechStarted: self._speech,
+            SpeechGrew: self._grew,
+            SpeechResumed: self._resumed,
+            NothingHeard: self._nothing,
+            WakeWordHeard: self._interrupt,
+            ListenNow: self._interrupt,
+            SourceClosed: self._closed,
+        }
+
+    # -- asked -----------------------------------------------------------------------------------
+
+    async def _ask(self, question: Ask) -> AsyncGenerator[AnswerPart, None]:
+        turn = self._turn("text", question.talk, question.profile, question.speak_to, time.monotonic())
+        if question.turn_id is not None:
+            turn.named(question.turn_id)
         async with aclosing(turn.answer(question.text)) as deltas:
             async for delta in deltas:
                 yield AnswerPart(delta=delta)
@@ -92,87 +127,188 @@ class ConversationService:
         if asked.forget_after_s is not None:
             self._talks.forget_after_s = asked.forget_after_s
 
-    def _utterance(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtteranceHeard) -> None:
-        turn = self._turn(ctx, event.source, event.talk, event.source, event.speech_end, event.profile)
-        turn.mark("end_of_turn", event.decided)
-        guess = self._early.take(event)
-        turn.recalling = guess.recalled
-        transcript = asyncio.ensure_future(guess.transcript)
-        transcript.add_done_callback(_looked_at)  # a turn cancelled early never asks what became of it
-        self._begin(tasks, event.source, self._spoken(ctx, turn, transcript, event.wake_word))
+    async def _judge(self, question: JudgeInterruption) -> Interruption:
+        """Who interrupts ends the answer at once; what they want is heard when they have said it."""
+        running = self._turns.get(question.source)
+        found = await judge(self._ctx, question, running.turn.speaker.saying() if running is not None else "")
+        if found.verdict is Verdict.INTERRUPT and running is not None:
+            running.task.cancel()
+        return found
 
-    async def _spoken(
-        self, ctx: Context, turn: Turn, transcript: asyncio.Future[Transcript], wake_word: str | None
-    ) -> None:
+    async def _announce(self, question: Announce) -> tuple[str, ...]:
+        sources = await listeners(self._ctx, question)
+        said = await asyncio.gather(*(self._announce_to(source, question) for source in sources))
+        return tuple(source for source, spoken in zip(sources, said, strict=True) if spoken)
+
+    async def _announce_to(self, source: str, question: Announce) -> bool:
+        """False: it was interrupted, or could not be spoken."""
+        running = self._turns.get(source)
+        await until_silent(running.task if running is not None else None)
+        turn = self._turn(source, "default", question.profile, source, time.monotonic())
+        self._begin(source, turn, turn.announce(question.text, question.voice, question.language))
+        task = self._turns[source].task
+        await asyncio.wait([task])
+        return turn.outcome == "announced"
+
+    # -- heard -----------------------------------------------------------------------------------
+
+    def _speech(self, event: SpeechStarted) -> None:
+        """While the question is being asked, the model reads what comes before it."""
+        self._partials.forget(event.source)
+        self._tasks.create_task(self._read_ahead(event.profile, event.talk, None), name="prefill")
+
+    def _grew(self, event: SpeechGrew) -> None:
+        async def read(committed: str) -> None:
+            await self._read_ahead(event.profile, event.talk, committed)
+
+        self._partials.look(event, read)
+
+    async def _read_ahead(self, profile: str, talk: str, question: str | None) -> None:
+        """A guess that fails costs time only."""
+        await take_up(self._ctx, self._talks, profile, talk)
+        history = self._talks.history(profile, talk)
+        messages = prompt(self._tuned.policy.system_prompt, history, "", question)
+        try:
+            await self._ctx.request(Prefill(messages=messages), within=_PREFILL_WITHIN_S)
+        except SoloError as error:
+            self._ctx.log.debug("no prefill", code=error.code)
+
+    def _pause(self, event: UtterancePaused) -> None:
+        """Perhaps the speaker has finished: answer, but tell nobody."""
+        self._partials.stop(event.source)
+        self._proposals.drop(event.source)
+        if not self._tuned.policy.speculate or event.pause > MOST_TRIES:
+            return
+        turn = self._turn(
+            event.source, event.talk, event.profile, event.source, event.speech_end, event.utterance, decided=False
+        )
+        transcript = self._transcribe(event.pcm)
+        task = self._tasks.create_task(self._spoken(turn, transcript, event.wake_word), name="proposed turn")
+        self._proposals.add(event, turn, task)
+        self._judging.of_words(event, turn, self._tuned.policy)
+        self._judging.of_sound(event)
+
+    def _utterance(self, event: UtteranceHeard) -> None:
+        self._partials.forget(event.source)
+        if (proposed := self._proposals.take(event)) is not None:
+            turn, task = proposed.turn, proposed.task
+        else:
+            turn = self._turn(
+                event.source, event.talk, event.profile, event.source, event.speech_end, event.utterance, decided=False
+            )
+            work = self._spoken(turn, self._transcribe(event.pcm), event.wake_word)
+            task = self._tasks.create_task(work, name=f"turn of {event.source}")
+        self._keep(event.source, turn, task)
+        turn.decide(event.speech_end, event.decided)
+
+    def _resumed(self, event: SpeechResumed) -> None:
+        """It was not the end: neither the guess nor a turn that had been decided too soon."""
+        self._proposals.drop(event.source)
+        running = self._turns.get(event.source)
+        if running is not None and running.turn.utterance == event.utterance:
+            running.turn.outcome = "continued"
+            running.task.cancel()
+
+    def _nothing(self, event: NothingHeard) -> None:
+        self._proposals.drop(event.source)
+        turn = self._turn(event.source, "default", event.profile, None, time.monotonic())
+        turn.outcome = event.reason
+        self._ctx.publish(TurnFinished(source=event.source, summary=turn.summary(), turn_id=turn.id))
+
+    def _interrupt(self, event: WakeWordHeard | ListenNow) -> None:
+        """The wake word while Solo answers means: listen to me."""
+        if (running := self._turns.get(event.source)) is not None:
+            running.task.cancel()
+
+    def _closed(self, event: SourceClosed) -> None:
+        """A source that is gone needs no answer."""
+        self._partials.forget(event.source)
+        self._proposals.drop(event.source)
+        if (running := self._turns.get(event.source)) is not None:
+            running.task.cancel()
+
+    # -- turns -----------------------------------------------------------------------------------
+
+    async def _spoken(self, turn: Turn, transcript: asyncio.Future[Transcript], wake_word: str | None) -> None:
         try:
             if wake_word is not None and await _is_wake_word_alone(transcript, wake_word):
-                ctx.publish(OnlyWakeWordHeard(source=turn.source, word=wake_word))
+                await turn.gate.passed()
+                self._ctx.publish(OnlyWakeWordHeard(source=turn.source, word=wake_word))
                 return
             await exhaust(turn.answer(transcript, wake_word))
-            self._over(turn)
-        except asyncio.CancelledError:
-            await turn.be_silent()
-            raise
+        finally:
+            turn.understood.set()  # whoever waits to judge its words may go
+            transcript.cancel()
+        self._over(turn)
+        follow_up = self._tuned.policy.follow_up
+        if turn.outcome == "answered" and (follow_up == "always" or (follow_up == "questions" and turn.asks_back)):
+            self._ctx.publish(AnswerAwaited(source=turn.source))
+
+    def _transcribe(self, pcm: bytes) -> asyncio.Future[Transcript]:
+        asking = self._tasks.create_task(_attempt(self._ctx, Transcribe(pcm=pcm)), name="transcription")
+        found: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
+        asking.add_done_callback(lambda done: _hand_over(done, found))
+        found.add_done_callback(lambda _: asking.cancel())
+        return found
 
     def _over(self, turn: Turn) -> None:
         """What its model had no room for is summarised behind its back, where that is wanted."""
         if self._tuned.policy.when_full == "summarise":
             self._summaries.consider(turn.profile, turn.talk, turn.dropped, turn.absent)
 
-    def _pause(self, ctx: Context, tasks: asyncio.TaskGroup, event: UtterancePaused) -> None:
-        prepare = Prepare(
-            recall=lambda question: recall(ctx, event.profile, question),
-            prompt=lambda question, recalled: self._prompt(event.profile, event.talk, question, recalled),
-        )
-        self._early.begin(event, prepare)
+    def _begin(self, source: str, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
+        self._keep(source, turn, self._tasks.create_task(work, name=f"turn of {source}"))
 
-    def _speech(self, ctx: Context, tasks: asyncio.TaskGroup, event: SpeechStarted) -> None:
-        """While the question is being asked, the model reads what comes before it."""
-        tasks.create_task(self._read_ahead(ctx, event.profile, event.talk), name="prefill")
-
-    async def _read_ahead(self, ctx: Context, profile: str, talk: str) -> None:
-        await take_up(ctx, self._talks, profile, talk)
-        await self._early.prefill(self._prompt(profile, talk, None, NOTHING))
-
-    def _prompt(self, profile: str, talk: str, question: str | None, recalled: Recalled) -> tuple[ChatMessage, ...]:
-        return prompt(self._tuned.policy.system_prompt, self._talks.history(profile, talk), recalled.text, question)
-
-    def _nothing(self, ctx: Context, tasks: asyncio.TaskGroup, event: NothingHeard) -> None:
-        turn = self._turn(ctx, event.source, "default", None, time.monotonic(), event.profile)
-        turn.outcome = event.reason
-        ctx.publish(TurnFinished(source=event.source, summary=turn.summary(), turn_id=turn.id))
-
-    def _interrupt(self, ctx: Context, tasks: asyncio.TaskGroup, event: WakeWordHeard | SourceClosed) -> None:
-        """The wake word while Solo answers means: listen to me. A source that is gone needs no answer."""
-        running = self._turns.get(event.source)
-        if running is not None:
-            running.cancel()
-        if isinstance(event, SourceClosed):
-            self._early.drop(event.source)
-
-    def _begin(self, tasks: asyncio.TaskGroup, source: str, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, source: str, turn: Turn, task: asyncio.Task[None]) -> None:
+        """One for each source: a new one ends the old."""
         if (before := self._turns.get(source)) is not None:
-            before.cancel()
-        task = tasks.create_task(work, name=f"turn of {source}")
-        self._turns[source] = task
-        task.add_done_callback(lambda done: self._turns.get(source) is done and self._turns.pop(source))
+            before.task.cancel()
+        self._turns[source] = running = Running(turn, task)
+        task.add_done_callback(lambda _: self._turns.get(source) is running and self._turns.pop(source))
 
-    def _turn(self, ctx: Context, source: str, talk: str, speak_to: str | None, origin: float, profile: str) -> Turn:
+    def _turn(
+        self,
+        source: str,
+        talk: str,
+        profile: str,
+        speak_to: str | None,
+        origin: float,
+        utterance: str | None = None,
+        *,
+        decided: bool = True,
+    ) -> Turn:
         return Turn(
-            ctx=ctx,
-            policy=self._tuned.policy,
-            talks=self._talks,
+            self._ctx,
+            self._tuned.policy,
+            self._talks,
             source=source,
             talk=talk,
             profile=profile,
             speak_to=speak_to,
             origin=origin,
+            utterance=utterance,
+            decided=decided,
         )
 
 
-def _looked_at(transcript: asyncio.Future[Transcript]) -> None:
-    if not transcript.cancelled():
-        transcript.exception()
+async def _attempt(ctx: Context, question: Transcribe) -> Transcript | SoloError:
+    """A failure belongs to the turn that may never ask for it, not to the service."""
+    try:
+        return await ctx.request(question, within=_TRANSCRIBE_WITHIN_S)
+    except SoloError as error:
+        return error
+
+
+def _hand_over(done: asyncio.Task[Transcript | SoloError], found: asyncio.Future[Transcript]) -> None:
+    if found.done():
+        return
+    if done.cancelled():
+        found.cancel()
+    elif isinstance(result := done.result(), SoloError):
+        found.set_exception(result)
+        found.exception()  # a turn cancelled early never asks what became of it
+    else:
+        found.set_result(result)
 
 
 async def _is_wake_word_alone(transcript: asyncio.Future[Transcript], wake_word: str) -> bool:
@@ -183,10 +319,8 @@ async def _is_wake_word_alone(transcript: asyncio.Future[Transcript], wake_word:
         return False
 
 
-async def _follow(
-    ctx: Context, tasks: asyncio.TaskGroup, kind: type[E], handle: Callable[[Context, asyncio.TaskGroup, E], None]
-) -> None:
+async def _follow(ctx: Context, kind: type[Event], handle: Any) -> None:
     # An utterance must not be lost, so a conversation that cannot keep up crashes audibly.
     async with ctx.subscribe(kind, limit=64, overflow=Overflow.FAIL) as box:
         async for event in box:
-            handle(ctx, tasks, event)
+            handle(event)

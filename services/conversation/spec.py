@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.conversation.service import ConversationService, Tuned
 from services.conversation.talks import Talks
-from services.conversation.turn import TurnPolicy
+from services.conversation.thinking import TurnPolicy
+from services.messages.announcing import Announce
 from services.messages.conversation import Ask, TuneConversation
+from services.messages.turntaking import JudgeInterruption
 from solo.parts import Part
 from solo.settings import MachineSettings
 from solo.storage import Database
@@ -34,6 +36,14 @@ class ConversationSettings(BaseModel):
     The role `fast` writes it, which the packaged model is too small to do well."""
     forget_after_s: float = Field(default=300.0, gt=0)
     """Silence after which a talk begins afresh."""
+    finished_ms: float = Field(default=200.0, ge=0, le=5000)
+    """Silence that ends a question whose words are a whole sentence."""
+    unfinished_ms: float = Field(default=900.0, ge=100, le=10_000)
+    """Silence that ends a question which stops in mid-sentence."""
+    follow_up: Literal["never", "questions", "always"] = "questions"
+    """Which answers are followed by a while in which no wake word is needed."""
+    speculate: bool = True
+    """Answers begin inside the silence after a question; what was begun in vain costs processor time only."""
 
 
 def specs(settings: ConversationSettings, machine: MachineSettings, _: Database) -> Sequence[ServiceSpec]:
@@ -45,6 +55,10 @@ def specs(settings: ConversationSettings, machine: MachineSettings, _: Database)
             temperature=settings.temperature,
             top_p=settings.top_p,
             when_full=settings.when_full,
+            follow_up=settings.follow_up,
+            finished_ms=settings.finished_ms,
+            unfinished_ms=settings.unfinished_ms,
+            speculate=settings.speculate,
         )
     )
     return [
@@ -53,7 +67,7 @@ def specs(settings: ConversationSettings, machine: MachineSettings, _: Database)
             make=lambda: ConversationService(tuned, talks),
             drain_within=machine.drain_s,
             essential=True,
-            answers=(Ask, TuneConversation),
+            answers=(Ask, TuneConversation, JudgeInterruption, Announce),
         )
     ]
 

@@ -90,6 +90,11 @@ class Talks:
         talk = self.find(profile, name)
         return NOTHING_ABSENT if talk is None else Absent(2 * talk.summarised, 2 * talk.gone)
 
+    def last_answer(self, profile: str, name: str) -> str:
+        """Empty when there is none."""
+        talk = self.find(profile, name)
+        return talk.exchanges[-1][1].strip() if talk is not None and talk.exchanges else ""
+
     def is_new(self, profile: str, name: str) -> bool:
         """Nothing was said in it since the start, and nothing from before has been looked for."""
         return (profile, name) not in self._talks

@@ -1,4 +1,4 @@
-"""One turn is one coroutine: hear, recall, think, speak, remember."""
+"""One turn is one coroutine: hear, try the skills, recall, think, speak, remember."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
 
 from services.conversation.accounts import receipt_of, tokens_of
 from services.conversation.clauses import Clauses
+from services.conversation.gate import Gate
 from services.conversation.keeping import keep
 from services.conversation.prompt import prompt, take_up
 from services.conversation.recall import NOTHING, Recalled, left_out, recall
+from services.conversation.skills import act, match
+from services.conversation.speaker import Speaker
 from services.conversation.talks import NOTHING_ABSENT, Absent, Talks
+from services.conversation.thinking import Thinking, TurnPolicy
 from services.conversation.wake_phrase import strip_wake_phrase
-from services.messages.audio import BYTES_PER_SAMPLE, PlaySound, StopSound
 from services.messages.chats import Exchange
 from services.messages.conversation import (
     AnswerGrew,
@@ -31,17 +32,12 @@ from services.messages.conversation import (
     TurnStarted,
     TurnSummary,
 )
-from services.messages.language import ChatMessage, Complete, CompletionEnd, Sampling, TextDelta
-from services.messages.speech import Synthesize, Transcript
+from services.messages.language import ChatMessage
+from services.messages.skills import SkillMatch, SkillReply
+from services.messages.speech import Transcript
 from solo.bus import in_turn
 from solo.errors import SoloError
 from solo.supervision import Context
-
-_TOKEN_WITHIN_S = 25.0
-"""Longest wait for the next token: an engine that hangs is noticed in 10 s, and loads again meanwhile."""
-_SOUND_WITHIN_S = 20.0
-_PLAY_WITHIN_S = 60.0
-"""A loudspeaker takes sound at its own pace."""
 
 _APOLOGIES = {
     "hear": "Sorry, I could not understand you, because speech recognition has failed.",
@@ -50,102 +46,153 @@ _APOLOGIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TurnPolicy:
-    system_prompt: str
-    max_tokens: int
-    temperature: float
-    top_p: float
-    when_full: Literal["trim", "summarise"] = "trim"
-
-
-@dataclass(slots=True)
 class Turn:
-    """What is known of a turn; `answer` makes it happen."""
+    """What is known of a turn; `answer` makes it happen. Begun in a pause, it waits for `decide` before anybody learns
+    of it."""
 
-    ctx: Context
-    policy: TurnPolicy
-    talks: Talks
-    source: str
-    talk: str
-    profile: str
-    speak_to: str | None
-    origin: float
-    """Monotonic seconds of the last speech sample, or of the typed question."""
-    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
-    heard: str = ""
-    said: str = ""
-    outcome: Outcome = "cancelled"
-    error: Failed | None = None
-    audio_s: float = 0.0
-    stored: bool = False
-    recalling: asyncio.Task[Recalled] | None = None
-    """What memory was asked already, while the speaker paused."""
-    absent: Absent = NOTHING_ABSENT
-    """What of the talk was not in the model's prompt word by word."""
-    _recalled: Recalled = NOTHING
-    _sample_rate: int = 0
-    _stage: str = "hear"
-    _marks: dict[str, float] = field(default_factory=dict)
-    _engines: dict[str, str] = field(default_factory=dict)
-    _end: CompletionEnd | None = None
+    def __init__(
+        self,
+        ctx: Context,
+        policy: TurnPolicy,
+        talks: Talks,
+        *,
+        source: str,
+        talk: str,
+        profile: str,
+        speak_to: str | None,
+        origin: float,
+        utterance: str | None = None,
+        decided: bool = True,
+    ) -> None:
+        """`origin`: monotonic seconds of the last speech sample, or of the typed question."""
+        self.ctx = ctx
+        self.policy = policy
+        self.talks = talks
+        self.source = source
+        self.talk = talk
+        self.profile = profile
+        self.utterance = utterance
+        self.origin = origin
+        self.id = uuid.uuid4().hex[:12]
+        self.at = datetime.now(UTC).isoformat()
+        self.heard = self.said = ""
+        self.outcome: Outcome = "cancelled"
+        self.error: Failed | None = None
+        self.skill: SkillMatch | None = None
+        self.understood = asyncio.Event()
+        """It is known what was asked, and whether a skill answers."""
+        self.gate = Gate(ctx, is_open=decided)
+        self.speaker = Speaker(ctx, self.gate, speak_to, self.id, self.mark)
+        self.stored = False
+        self.asks_back = False
+        self.absent: Absent = NOTHING_ABSENT
+        """What of the talk was not in the model's prompt word by word."""
+        self._thinking: Thinking | None = None
+        self._recalled: Recalled = NOTHING
+        self._stage = "hear"
+        self._marks: dict[str, float] = {}
+        self._engines: dict[str, str] = {}
+
+    def named(self, turn_id: str) -> None:
+        """Before it begins: the id that its asker chose."""
+        self.id = self.speaker.turn = turn_id
+
+    def decide(self, origin: float, decided: float) -> None:
+        """The pause was the end."""
+        self.origin = origin
+        self.mark("end_of_turn", decided)
+        self.gate.open()
 
     async def answer(
         self, question: str | Awaitable[Transcript], wake_word: str | None = None
     ) -> AsyncGenerator[str, None]:
         """Yields the answer's text as it grows. Never raises a SoloError: a failure is said and recorded."""
         with in_turn(self.id):
-            self.ctx.publish(TurnStarted(source=self.source))
+            self.gate.tell(TurnStarted(source=self.source))
             try:
                 self.heard = question if isinstance(question, str) else await self._hear(question, wake_word)
                 if not self.heard:
+                    self.understood.set()
+                    await self.gate.passed()
                     self.outcome = "no_speech"
                     return
-                self.ctx.publish(QuestionHeard(source=self.source, text=self.heard))
+                self.gate.tell(QuestionHeard(source=self.source, text=self.heard))
                 self._stage = "think"
-                await self._recall()
-                async with aclosing(self._think()) as deltas:
+                self.skill = await match(self.ctx, self.heard, self.profile)
+                self.understood.set()
+                answer = self._think() if self.skill is None else self._act(self.skill)
+                async with aclosing(answer) as deltas:
                     async for delta in deltas:
                         yield delta
+                await self.gate.passed()
                 self.outcome = "answered"
                 await self._remember()
             except SoloError as error:
+                await self.gate.passed()
                 await self._fail(error)
+            except (asyncio.CancelledError, GeneratorExit):
+                if self.gate.is_open:
+                    await self._fall_silent()
+                raise
             finally:
-                self.mark("finished")
-                self.ctx.publish(TurnFinished(source=self.source, summary=self.summary()))
+                self._finish()
+
+    async def announce(self, text: str, voice: str | None, language: str | None) -> None:
+        """Say what nobody asked for."""
+        with in_turn(self.id):
+            self.ctx.publish(TurnStarted(source=self.source))
+            try:
+                self.said = text
+                self.speaker.voice, self.speaker.language = voice, language
+                self._stage = "speak"
+                for clause in _clauses(text):
+                    await self.speaker.say(clause)
+                await self.speaker.end()
+                self.outcome = "announced"
+            except SoloError as error:
+                self._failed(error)
+            except asyncio.CancelledError:
+                await self._fall_silent()
+                raise
+            finally:
+                self._finish()
 
     def mark(self, point: str, at: float | None = None) -> None:
         """Note when a point was reached, the first time it is."""
-        self._marks.setdefault(point, ((time.monotonic() if at is None else at) - self.origin) * 1000)
+        self._marks.setdefault(point, time.monotonic() if at is None else at)
 
     def summary(self) -> TurnSummary:
-        end = self._end
+        end = self._thinking.end if self._thinking is not None else None
+        marks = {name: round((at - self.origin) * 1000, 1) for name, at in self._marks.items()}
+        if self.speaker.engine is not None:
+            self._engines["tts"] = self.speaker.engine
         return TurnSummary(
             turn_id=self.id,
             at=self.at,
             source=self.source,
             talk=self.talk,
             profile=self.profile,
+            utterance=self.utterance,
             heard=self.heard,
             said=self.said.strip(),
+            skill=self.skill.skill if self.skill is not None else None,
             outcome=self.outcome,
             error=self.error,
-            latency_ms=Latency(**{name: round(ms, 1) for name, ms in self._marks.items()}),
+            latency_ms=Latency(**marks),
             tokens=tokens_of(end) if end is not None else None,
             engines=Engines(**self._engines),
             receipt=receipt_of(end, self.absent) if end is not None else None,
             memory=self._recalled.receipt,
             citations=self._recalled.citations,
             stored=self.stored,
-            audio_s=round(self.audio_s, 3),
+            audio_s=round(self.speaker.audio_s, 3),
         )
 
     @property
     def dropped(self) -> int:
         """Messages of the history that the model had no room for."""
-        return self._end.receipt.dropped_messages if self._end is not None else 0
+        end = self._thinking.end if self._thinking is not None else None
+        return end.receipt.dropped_messages if end is not None else 0
 
     async def _hear(self, transcript: Awaitable[Transcript], wake_word: str | None) -> str:
         found = await transcript
@@ -153,18 +200,69 @@ class Turn:
         self._engines["stt"] = found.engine
         return strip_wake_phrase(found.text, wake_word) if wake_word else found.text
 
+    async def _act(self, skill: SkillMatch) -> AsyncGenerator[str, None]:
+        """What a skill does cannot be taken back, so it waits until the turn is decided."""
+        await self.gate.passed()
+        reply: SkillReply = await act(self.ctx, self, skill)
+        self.asks_back = reply.listen
+        if reply.say:
+            yield self._grow(reply.say)
+            await self._speak(list(_clauses(reply.say)))
+            await self.speaker.end()
+
+    async def _think(self) -> AsyncGenerator[str, None]:
+        """The model's answer, spoken as it grows."""
+        await self._recall()
+        clauses = Clauses()
+        history = self.talks.history(self.profile, self.talk)
+        self.absent = self.talks.absent(self.profile, self.talk)
+
+        def messages(remembering: bool) -> tuple[ChatMessage, ...]:
+            remembered = self._recalled.text if remembering else ""
+            return prompt(self.policy.system_prompt, history, remembered, self.heard)
+
+        spoken = self.speaker.source is not None
+        self._thinking = thinking = Thinking(
+            self.ctx, self.policy, self.profile, spoken, self.id, messages, self._leave_out
+        )
+        async with aclosing(thinking.answer(lambda: self._stage == "think")) as deltas:
+            async for delta in deltas:
+                self.mark("first_token")
+                yield self._grow(delta)
+                await self._speak(clauses.feed(delta))
+        if thinking.end is not None:
+            self._engines["llm"] = thinking.end.engine
+        await self._speak(clauses.flush())
+        await self.speaker.end()
+        self.asks_back = self.said.rstrip().endswith("?")
+
     async def _recall(self) -> None:
-        """What fits the question; begun in the speaker's pause where there was one."""
-        asked = self.recalling
-        if asked is None:
-            await take_up(self.ctx, self.talks, self.profile, self.talk)
-            self._recalled = await recall(self.ctx, self.profile, self.heard)
-        else:
-            self._recalled = await asked
+        """What fits the question."""
+        await take_up(self.ctx, self.talks, self.profile, self.talk)
+        self._recalled = await recall(self.ctx, self.profile, self.heard)
         self.mark("recalled")
+
+    def _leave_out(self) -> bool:
+        if not self._recalled.text:
+            return False
+        self._recalled = left_out(self._recalled)
+        return True
+
+    def _grow(self, delta: str) -> str:
+        self.said += delta
+        self.gate.tell(AnswerGrew(source=self.source, delta=delta))
+        return delta
+
+    async def _speak(self, clauses: list[str]) -> None:
+        self._stage = "speak"
+        for clause in clauses:
+            await self.speaker.say(clause)
+        self._stage = "think"
 
     async def _remember(self) -> None:
         """In this talk, and in the database; an answer that was given stands although it could not be stored."""
+        if self.skill is not None and self.skill.control != "none":
+            return
         self.talks.remember(self.profile, self.talk, self.heard, self.said)
         exchange = Exchange(
             turn_id=self.id,
@@ -178,112 +276,43 @@ class Turn:
         )
         self.stored = await keep(self.ctx, exchange)
 
-    async def _think(self) -> AsyncGenerator[str, None]:
-        """The model's answer; a model that dies in the middle goes on, once, behind what it has said."""
-        clauses = Clauses()
-        history = self.talks.history(self.profile, self.talk)
-        self.absent = self.talks.absent(self.profile, self.talk)
-        messages = prompt(self.policy.system_prompt, history, self._recalled.text, self.heard)
-        for last_try in (False, True):
-            try:
-                async with self.ctx.stream(self._question(messages), within=_TOKEN_WITHIN_S, ahead=1) as parts:
-                    async for part in parts:
-                        if isinstance(part, CompletionEnd):
-                            self._end = part
-                            self._engines["llm"] = part.engine
-                            continue
-                        delta = self._grow(part)
-                        yield delta
-                        await self._speak(clauses.feed(delta))
-                break
-            except SoloError as error:
-                if last_try or self._stage != "think":
-                    raise
-                if error.code == "llm.prompt_too_long" and self._recalled.text:
-                    self._recalled = left_out(self._recalled)
-                    messages = prompt(self.policy.system_prompt, history, "", self.heard)
-                elif not error.retryable:
-                    raise
-                self.ctx.log.warning("asking the model again", turn_id=self.id, error=error.line())
-        await self._speak(clauses.flush())
-        await self._end_speech()
-
-    def _question(self, messages: tuple[ChatMessage, ...]) -> Complete:
-        policy = self.policy
-        return Complete(
-            messages=messages,
-            prefix=self.said,
-            max_tokens=policy.max_tokens,
-            sampling=Sampling(temperature=policy.temperature, top_p=policy.top_p),
-            lane="voice" if self.speak_to is not None else "chat",
-            profile=self.profile,
-        )
-
-    def _grow(self, part: TextDelta) -> str:
-        self.mark("first_token")
-        self.said += part.text
-        self.ctx.publish(AnswerGrew(source=self.source, delta=part.text))
-        return part.text
-
-    async def _speak(self, clauses: list[str]) -> None:
-        if self.speak_to is None:
+    async def _fall_silent(self) -> None:
+        """Interrupted: nothing more is said, and what was not heard was not said."""
+        if self.speaker.source is None:
             return
-        self._stage = "speak"
-        for clause in clauses:
-            await self._say(clause)
-        self._stage = "think"
-
-    async def _say(self, clause: str) -> None:
-        """One clause; a voice that dies says it again, without the pieces already played."""
-        assert self.speak_to is not None
-        played = 0
-        for last_try in (False, True):
-            try:
-                async with self.ctx.stream(Synthesize(text=clause), within=_SOUND_WITHIN_S) as sounds:
-                    index = 0
-                    async for sound in sounds:
-                        index += 1
-                        if index <= played:
-                            continue
-                        self.mark("first_audio")
-                        self._engines["tts"] = sound.engine
-                        await self.ctx.request(
-                            PlaySound(source=self.speak_to, pcm=sound.pcm, sample_rate=sound.sample_rate),
-                            within=_PLAY_WITHIN_S,
-                        )
-                        self.mark("voice_to_voice")
-                        self._sample_rate = sound.sample_rate
-                        played += 1
-                        self.audio_s += len(sound.pcm) / BYTES_PER_SAMPLE / sound.sample_rate
-                return
-            except SoloError as error:
-                if last_try or not error.retryable:
-                    raise
-                self.ctx.log.warning("saying it again", turn_id=self.id, error=error.line())
+        try:
+            self.said = await self.speaker.be_silent()
+        except SoloError as error:
+            self.ctx.log.warning("not silenced", turn_id=self.id, error=error.line())
+            return
+        if self.said and self.heard and self.outcome != "continued":
+            await self._remember()
 
     async def _fail(self, error: SoloError) -> None:
         """Say what failed, in a fixed sentence, and record it by its name."""
-        self.outcome = "failed"
-        self.error = Failed(code=error.code, message=error.message)
-        self.ctx.log.warning("turn failed", turn_id=self.id, stage=self._stage, code=error.code, error=error.line())
-        if self.speak_to is not None and self._stage != "speak":
+        self._failed(error)
+        if self._stage != "speak":
             try:
-                await self._say(_APOLOGIES[self._stage])
-                await self._end_speech()
+                await self.speaker.say(_APOLOGIES[self._stage])
+                await self.speaker.end()
             except SoloError as second:
                 self.ctx.log.warning("could not say so", turn_id=self.id, code=second.code)
 
-    async def _end_speech(self) -> None:
-        """Tell the source that it has everything."""
-        if self.speak_to is not None and self._sample_rate:
-            last = PlaySound(source=self.speak_to, pcm=b"", sample_rate=self._sample_rate, last=True)
-            await self.ctx.request(last, within=_PLAY_WITHIN_S)
+    def _failed(self, error: SoloError) -> None:
+        self.outcome = "failed"
+        self.error = Failed(code=error.code, message=error.message)
+        self.ctx.log.warning("turn failed", turn_id=self.id, stage=self._stage, code=error.code, error=error.line())
 
-    async def be_silent(self) -> None:
-        """After a cancellation: what has not been played is not played any more."""
-        if self.speak_to is not None:
-            with in_turn(self.id):
-                await self.ctx.request(StopSound(source=self.speak_to), within=2.0)
+    def _finish(self) -> None:
+        self.understood.set()
+        self.mark("finished")
+        if self.gate.is_open:
+            self.ctx.publish(TurnFinished(source=self.source, summary=self.summary()))
+
+
+def _clauses(text: str) -> list[str]:
+    clauses = Clauses()
+    return [*clauses.feed(text), *clauses.flush()]
 
 
 async def exhaust(deltas: AsyncGenerator[str, None]) -> None:

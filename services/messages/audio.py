@@ -77,6 +77,8 @@ class UtterancePaused(Event):
     """As in `UtteranceHeard`."""
     wake_word: str | None
     """Id of the wake word in it; None when none was needed."""
+    speech_end: float
+    """Monotonic seconds at which the last speech sample arrived."""
     talk: str
     """Whose history the question belongs to."""
     profile: str = OWNER
@@ -213,10 +215,14 @@ class SourceState(BaseModel):
     """What it is doing."""
     wake: bool
     """It listens only after a wake word."""
+    again: bool = False
+    """It listens to one utterance after another."""
     heard_s: float
     """Seconds of sound so far."""
     dropped: int
     """Pieces of sound lost because nobody took them in time."""
+    wait_ms: float = 0
+    """Silence that ends this speaker's utterances, in milliseconds, as learnt from their pauses."""
 
 
 class DescribeSources(Request[tuple[SourceState, ...]]):

@@ -11,7 +11,9 @@ from services.messages.memory import Place
 from services.messages.profiles import OWNER
 from solo.bus import Event, Request, StreamRequest
 
-Outcome = Literal["answered", "failed", "no_speech", "no_wake", "cancelled"]
+Outcome = Literal["answered", "failed", "no_speech", "no_wake", "cancelled", "continued", "announced"]
+"""`continued`: the speaker went on with the question, and another turn answers the whole of it; `announced`: nobody had
+asked."""
 
 
 class Latency(BaseModel):
@@ -126,10 +128,14 @@ class TurnSummary(BaseModel):
     """Which history it belongs to."""
     profile: str = OWNER
     """Whose turn it is."""
+    utterance: str | None = None
+    """Id of the utterance that it answers; None: it was typed, or nobody asked."""
     heard: str
     """The question; empty when nothing was understood."""
     said: str
-    """The answer, as far as it came."""
+    """The answer, as far as it came; of a spoken one that was interrupted, what was heard of it."""
+    skill: str | None = None
+    """Id of the skill that answered instead of a model."""
     outcome: Outcome
     """How it ended."""
     error: Failed | None = None

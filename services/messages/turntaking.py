@@ -187,3 +187,10 @@ class Speculated(Event):
     """Work done before the turn was decided, which nobody waited for; 0 for a miss."""
     spent_ms: float = Field(default=0.0, ge=0)
     """Work thrown away; 0 for a hit."""
+
+
+class AnswerAwaited(Event):
+    """Solo asked something back: when it has been heard, the source listens for a while without a wake word."""
+
+    source: str
+    """Name of the source."""

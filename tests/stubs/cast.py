@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.conversation.talks import Talks
-from services.conversation.turn import Turn, TurnPolicy
+from services.conversation.thinking import TurnPolicy
+from services.conversation.turn import Turn
 from services.messages.audio import PlaySound, StopSound
 from services.messages.chats import Exchange, LoadTalk, StoreExchange
 from services.messages.conversation import TurnFinished, TurnSummary
 from services.messages.language import Complete, CompletionEnd, Prefill, Receipt, TextDelta
 from services.messages.memory import Recall, Recollection
+from services.messages.playback import Playback
 from services.messages.speech import SoundChunk, Synthesize, Transcribe, Transcript
 from solo.bus import Bus, Event, Overflow
 from solo.supervision import Context, ServiceSpec
@@ -65,6 +67,8 @@ class Cast:
     spoken: list[str] = field(default_factory=list)
     played: list[PlaySound] = field(default_factory=list)
     stopped: list[StopSound] = field(default_factory=list)
+    heard_s: float = 0.0
+    """Seconds of an answer that were heard when it is stopped."""
     remembers: Callable[[Recall], Awaitable[Recollection]] | None = None
     before: tuple[Exchange, ...] = ()
     store_fails: Exception | None = None
@@ -112,8 +116,9 @@ class Cast:
     async def play(self, question: PlaySound) -> None:
         self.played.append(question)
 
-    async def stop(self, question: StopSound) -> None:
+    async def stop(self, question: StopSound) -> Playback:
         self.stopped.append(question)
+        return Playback(source=question.source, state="silent", turn_id=question.turn_id, played_s=self.heard_s)
 
     async def recall(self, question: Recall) -> Recollection:
         self.recalled.append(question)
@@ -183,9 +188,9 @@ async def stage(cast: Cast, *more: ServiceSpec) -> AsyncIterator[House]:
 def turn(ctx: Context, talks: Talks | None = None, *, speak_to: str | None = "kitchen") -> Turn:
     """Of the source `kitchen` in the talk `family`."""
     return Turn(
-        ctx=ctx,
-        policy=POLICY,
-        talks=talks or Talks(300),
+        ctx,
+        POLICY,
+        talks or Talks(300),
         source="kitchen",
         talk="family",
         profile="anna",

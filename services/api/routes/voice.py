@@ -171,7 +171,7 @@ class Session:
                 await _say(self._socket, {"type": "heard", "text": fact.text})
             elif isinstance(fact, AnswerGrew):
                 await _say(self._socket, {"type": "delta", "text": fact.delta})
-            elif isinstance(fact, TurnFinished):
+            elif isinstance(fact, TurnFinished) and fact.summary.outcome != "continued":
                 await self._finish(fact.summary.model_dump(mode="json"))
                 return
 

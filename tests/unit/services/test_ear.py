@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from services.audio.ear import Ear, EarPolicy
+from services.audio.ear import Ear
 from services.audio.endpointing import EndpointingPolicy
+from services.audio.mouth import Mouth
+from services.audio.utterance import EarPolicy
 from services.messages.audio import (
     BYTES_PER_SAMPLE,
     SAMPLE_RATE,
+    Attach,
     NothingHeard,
     SoundHeard,
     SpeechStarted,
@@ -23,6 +26,7 @@ from services.messages.audio import (
     UtterancePaused,
 )
 from services.messages.speech import ScoreSpeech
+from services.messages.turntaking import SpeechResumed
 from solo.bus import Bus, Event, Overflow
 from solo.supervision import Context
 
@@ -31,6 +35,7 @@ pytestmark = pytest.mark.virtual_time
 FRAME = SAMPLE_RATE // 50
 CHUNK = 512
 LOUD = 20_000
+TOLD = {"SpeechStarted", "UtterancePaused", "UtteranceHeard", "NothingHeard"}
 POLICY = EarPolicy(endpointing=EndpointingPolicy())
 
 
@@ -74,7 +79,7 @@ class Rig:
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
     def story(self) -> list[str]:
-        return [type(fact).__name__ for fact in self.facts if not isinstance(fact, SoundHeard)]
+        return [type(fact).__name__ for fact in self.facts if type(fact).__name__ in TOLD]
 
 
 @asynccontextmanager
@@ -99,7 +104,7 @@ async def listening(bus: Bus, ctx: Context, *, wake: bool, policy: EarPolicy = P
 
     async with asyncio.TaskGroup() as tasks:
         with bus.serve(ScoreSpeech, score, owner="vad", tasks=tasks, limit=9):
-            ear = Ear(ctx, "kitchen", wake=wake, talk="family", policy=policy)
+            ear = Ear(ctx, Attach(source="kitchen", wake=wake, talk="family"), policy, Mouth("kitchen"))
             rig = Rig(ear, bus, tasks.create_task(ear.run()))
             writing = tasks.create_task(write_down())
             await asyncio.sleep(0)
@@ -113,6 +118,7 @@ class TestWithoutWakeWord:
     async def test_one_utterance(self, bus: Bus, ctx: Context) -> None:
         async with listening(bus, ctx, wake=False) as rig:
             await rig.hear(speech((1.0, False), (2.0, True), (1.0, False)))
+            rig.ear.turn_over("kitchen-1")
             await rig.life
         assert rig.story() == ["SpeechStarted", "UtterancePaused", "UtteranceHeard"]
         (started,) = rig.of(SpeechStarted)
@@ -273,13 +279,28 @@ class TestWithWakeWord:
         async with listening(bus, ctx, wake=True) as rig:
             await rig.hear(speech((2.0, False), (0.4, True)))
             await self.wake(rig)
-            await rig.hear(speech((0.5, True), (1.0, False)))  # its end sounded like a question
+            await rig.hear(speech((0.5, True), (2.0, False)))  # its end sounded like a question
             assert len(rig.of(UtteranceHeard)) == 1
             await rig.hear(speech((0.4, True)))
             rig.ear.listen_again("okay_nabu")
             await rig.hear(speech((0.6, True), (1.0, False)))
             _, heard = rig.of(UtteranceHeard)
         assert loud_part(heard.pcm)[1] == pytest.approx(1.0, abs=0.05)
+
+    async def test_who_goes_on_soon_goes_on_with_the_same_utterance(self, bus: Bus, ctx: Context) -> None:
+        """Nothing of an answer has been heard: the end was decided too soon."""
+        async with listening(bus, ctx, wake=True) as rig:
+            await rig.hear(speech((2.0, False), (0.4, True)))
+            await self.wake(rig)
+            await rig.hear(speech((0.3, False), (1.0, True), (0.8, False)))
+            assert [heard.utterance for heard in rig.of(UtteranceHeard)] == ["kitchen-1"]
+            wait_ms = rig.ear.state().wait_ms
+            await rig.hear(speech((0.7, True), (1.5, False)))
+            _, heard = rig.of(UtteranceHeard)
+            assert heard.utterance == "kitchen-1"
+            assert loud_part(heard.pcm)[1] == pytest.approx(0.4 + 0.3 + 1.0 + 0.8 + 0.7, abs=0.05)
+            assert rig.of(SpeechResumed)[-1].silence_s == pytest.approx(0.8, abs=0.05)
+            assert rig.ear.state().wait_ms > max(wait_ms, 700)
 
     async def test_silence_after_it_gives_up_and_waits_again(self, bus: Bus, ctx: Context) -> None:
         async with listening(bus, ctx, wake=True) as rig:
@@ -302,7 +323,7 @@ class TestWithWakeWord:
                 await self.wake(rig)
                 await rig.hear(speech((0.4, False), (1.0, True), (1.0, False)))
                 assert rig.ear.state().state == "answering"
-                rig.ear.turn_over.set()
+                rig.ear.turn_over(None)
                 await rig.hear(speech((0.5, False)))
                 assert rig.ear.state().state == "waiting for wake word"
         assert [heard.utterance for heard in rig.of(UtteranceHeard)] == ["kitchen-1", "kitchen-2", "kitchen-3"]
@@ -350,20 +371,21 @@ class TestLimits:
             for _ in range(360 * 50):
                 rig.ear.hear(frame)
                 await asyncio.sleep(0.02)
-            assert len(rig.ear._ring) <= 15 * SAMPLE_RATE * BYTES_PER_SAMPLE
+            assert len(rig.ear._hearing.ring._kept) <= 15 * SAMPLE_RATE * BYTES_PER_SAMPLE
             assert rig.ear.state().heard_s == pytest.approx(360, abs=0.1)
 
     async def test_speech_without_end_is_cut(self, bus: Bus, ctx: Context) -> None:
         policy = EarPolicy(endpointing=EndpointingPolicy(most_ms=3000))
         async with listening(bus, ctx, wake=False, policy=policy) as rig:
-            await rig.hear(speech((0.5, False), (10.0, True)))
+            await rig.hear(speech((0.5, False), (4.0, True)))
+            rig.ear.turn_over(None)
             await rig.life
         assert seconds(rig.of(UtteranceHeard)[0].pcm) == pytest.approx(3.0 + 0.3, abs=0.1)
 
     async def test_a_detector_that_is_away_loses_no_sound(self, bus: Bus, ctx: Context) -> None:
         """It is being restarted: the question waits, and so does the sound."""
         bus.expect(ScoreSpeech)
-        ear = Ear(ctx, "kitchen", wake=False, talk="family", policy=POLICY)
+        ear = Ear(ctx, Attach(source="kitchen", wake=False, talk="family"), POLICY, Mouth("kitchen"))
         life = asyncio.create_task(ear.run())
         pcm = speech((1.0, False), (2.0, True), (1.0, False))
         for start in range(0, len(pcm), FRAME * BYTES_PER_SAMPLE):
@@ -383,6 +405,7 @@ class TestLimits:
         ):
             with bus.serve(ScoreSpeech, score, owner="vad", tasks=tasks, limit=9):
                 heard = await anext(utterances)
+                ear.turn_over(None)
+                await life
         assert loud_part(heard.pcm)[1] == pytest.approx(2.0, abs=0.001)
         assert ear.state().dropped == 0
-        await life

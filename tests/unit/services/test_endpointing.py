@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.audio.endpointing import CHUNK_SAMPLES, Decision, Endpointer, EndpointingPolicy
 
 CHUNK_MS = 32
-POLICY = EndpointingPolicy()
+POLICY = EndpointingPolicy(pause_ms=160)
 SPEECH, MURMUR, SILENCE = 0.9, 0.4, 0.05
 
 

@@ -275,7 +275,15 @@ def utterance(*, pause: int = 0, pcm: bytes = b"question", name: str = "kitchen-
 
 
 def pause(number: int = 1, *, pcm: bytes = b"question", name: str = "kitchen-1") -> UtterancePaused:
-    return UtterancePaused(source="kitchen", utterance=name, pause=number, pcm=pcm, wake_word=None, talk="family")
+    return UtterancePaused(
+        source="kitchen",
+        utterance=name,
+        pause=number,
+        pcm=pcm,
+        wake_word=None,
+        speech_end=asyncio.get_running_loop().time(),
+        talk="family",
+    )
 
 
 class TestService:
@@ -304,7 +312,8 @@ class TestService:
             bus.publish(utterance(pause=1))
             await self.finished(cast)
         assert len(cast.transcribed) == 1
-        assert cast.summary.latency_ms.transcript == pytest.approx(500, abs=1)
+        # 200 ms after the pause, which was 320 ms before the decision, 500 ms after the last speech.
+        assert cast.summary.latency_ms.transcript == pytest.approx(380, abs=1)
 
     @pytest.mark.parametrize("at", [0.05, 0.5])
     async def test_not_when_something_was_said_after_it(self, bus: Bus, at: float) -> None:
