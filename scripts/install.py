@@ -6,7 +6,9 @@ kept in a cache outside the repository and found there by every later installati
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COMPILED = "llama-cpp-python"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "solo" / "wheels"
+WITHOUT_TILES = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+"""llama.cpp configures AMX's tiles once for each thread and finds them gone later: on processors that have them it ends
+with SIGILL as soon as it reads a longer prompt on several threads."""
 
 
 def main() -> None:
@@ -44,7 +49,10 @@ def split(lock: str) -> tuple[str, str]:
 def wheel(entry: str, folder: Path) -> Path:
     """The compiled wheel, from the cache or made now."""
     version = entry.split()[0].removeprefix(f"{COMPILED}==")
-    cache = CACHE / f"cp{sys.version_info.major}{sys.version_info.minor}"
+    flags = WITHOUT_TILES if knows(WITHOUT_TILES) else ""
+    # Compiled for the processor that is here; another one may not know its instructions.
+    key = hashlib.sha256(f"{processor()} {flags}".encode()).hexdigest()[:12]
+    cache = CACHE / f"cp{sys.version_info.major}{sys.version_info.minor}-{key}"
     pattern = f"{COMPILED.replace('-', '_')}-{version}-*.whl"
     if not (found := list(cache.glob(pattern))):
         sys.stdout.write(f"compiling {COMPILED} {version}; this takes some minutes, once on this machine\n")
@@ -52,8 +60,18 @@ def wheel(entry: str, folder: Path) -> Path:
         source = folder / "compiled.lock"
         source.write_text(entry, encoding="utf-8")
         made = folder / "made"
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
-        run([*pip, "--require-hashes", "-r", str(source), "-w", str(made)])
+        # Without its own cache of what it has built, which knows nothing of flags and processors.
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-cache-dir",
+        ]
+        run([*pip, "--require-hashes", "-r", str(source), "-w", str(made)], flags)
         cache.mkdir(parents=True, exist_ok=True)
         for file in made.glob(pattern):
             # Renamed into place whole: an installation beside this one sees all of it or nothing.
@@ -68,8 +86,30 @@ def uv(*arguments: str) -> None:
     run([sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable, *arguments])
 
 
-def run(command: list[str]) -> None:
-    if code := subprocess.call(command):
+def processor() -> str:
+    """What tells processors apart that need different code."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
+
+
+def knows(flags: str) -> bool:
+    """Whether the C++ compiler takes them; those of other processors do not."""
+    command = ["c++", *flags.split(), "-E", "-x", "c++", os.devnull, "-o", os.devnull]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def run(command: list[str], compiler_flags: str = "") -> None:
+    environment = dict(os.environ)
+    if compiler_flags:
+        for name in ("CFLAGS", "CXXFLAGS"):
+            environment[name] = f"{environment.get(name, '')} {compiler_flags}".strip()
+    if code := subprocess.call(command, env=environment):
         sys.exit(code)
 
 

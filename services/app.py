@@ -21,6 +21,7 @@ PARTS = (
     "services.blackbox.spec",
     "services.audio.spec",
     "services.vad.spec",
+    "services.turns.spec",
     "services.wake.spec",
     "services.stt.spec",
     "services.codec.spec",

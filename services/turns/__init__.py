@@ -1,0 +1,1 @@
+"""Whether a speaker has finished, by the sound of it."""
