@@ -31,6 +31,7 @@ from services.messages.audio import (
     WakeWordHeard,
 )
 from services.messages.conversation import AnswerPart, Ask, TuneConversation, TurnFinished
+from services.messages.invariants import CancelTurn
 from services.messages.language import Prefill
 from services.messages.speech import Transcribe, Transcript
 from services.messages.turntaking import (
@@ -87,6 +88,7 @@ class ConversationService:
             tasks.create_task(ctx.answer(TuneConversation, self._tune))
             tasks.create_task(ctx.answer(JudgeInterruption, self._judge))
             tasks.create_task(ctx.answer(Announce, self._announce))
+            tasks.create_task(ctx.answer(CancelTurn, self._cancel))
             ctx.ready()
             await ctx.answer(Ask, self._ask)
             # Draining: what was only guessed is dropped, answers being spoken are finished.
@@ -134,6 +136,13 @@ class ConversationService:
         if found.verdict is Verdict.INTERRUPT and running is not None:
             running.task.cancel()
         return found
+
+    async def _cancel(self, question: CancelTurn) -> bool:
+        """False: it is not under way, or is typed and its asker's to leave."""
+        for running in self._turns.values():
+            if running.turn.id == question.cancelled_turn:
+                return running.task.cancel()
+        return False
 
     async def _announce(self, question: Announce) -> tuple[str, ...]:
         sources = await listeners(self._ctx, question)
