@@ -9,6 +9,8 @@ PUBLIC = {
     "GET /readyz",
     "POST /api/auth/login",
     "POST /api/auth/refresh",
+    "GET /voice",
+    "GET /voice/{file:path}",
 }
 """Everything that somebody without a key reaches."""
 

@@ -26,6 +26,7 @@ from services.api.routes import (
     memory,
     metrics,
     models,
+    pages,
     privacy,
     turns,
     users,
@@ -42,6 +43,7 @@ STATUS = {
     "api.key_too_wide": 403,
     "api.no_chat": 404,
     "api.no_job": 404,
+    "api.no_such_file": 404,
     "api.no_such_key": 404,
     "api.no_such_model": 404,
     "api.no_such_response": 404,
@@ -131,6 +133,7 @@ STATUS = {
     "security.name_taken": 409,
     "security.no_key": 404,
     "security.no_user": 404,
+    "security.owner_only": 403,
     "security.slow_down": 429,
     "security.unauthorized": 401,
     "security.unavailable": 503,
@@ -141,7 +144,7 @@ STATUS = {
 
 ROUTES = (
     v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice, auth, users, keys, audit,
-    privacy,
+    privacy, pages,
 )  # fmt: skip
 """Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
 
@@ -165,7 +168,8 @@ def application(house: House) -> FastAPI:
     app = FastAPI(
         title="Solo",
         version=solo.__version__,
-        description="The local door of Solo. Every route but /healthz and /readyz asks for the owner's key.",
+        description="The local door of Solo. Every route asks for a key, but for /healthz, /readyz, the log-in, the "
+        "refresh and the page to log in on.",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

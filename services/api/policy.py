@@ -28,7 +28,7 @@ SOCKET = "WS"
 @dataclass(frozen=True, slots=True)
 class Policy:
     scope: Scope | None
-    """What the caller must be allowed; None: anybody, without a key. At most four routes are that (`PUBLIC_MOST`)."""
+    """What the caller must be allowed; None: anybody, without a key. At most six routes are that (`PUBLIC_MOST`)."""
     owner: Owner = "none"
     rate: Rate = "usual"
     body: int = MOST_BODY_BYTES
@@ -37,7 +37,8 @@ class Policy:
     """Each call is written into the audit log, not only those that are denied."""
 
 
-PUBLIC_MOST = 4
+PUBLIC_MOST = 6
+"""Two looks, log-in and refresh, the page to log in on and its scripts."""
 LOGIN = Policy(None, rate="login", body=16 * 1024, audit=False)
 
 

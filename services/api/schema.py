@@ -92,6 +92,7 @@ _TAGS = {
     "models": "Model files, and the models that answer.",
     "config": "Settings.",
     "jobs": "Long work.",
+    "pages": "What a browser shows.",
     "status": "How the daemon is.",
 }
 
@@ -112,7 +113,7 @@ def _completed(found: dict[str, Any], table: RouteTable) -> dict[str, Any]:
         schemas |= {name: schema for name, schema in made.pop("$defs", {}).items() if name not in schemas}
         schemas[model.__name__] = made
     document["components"] = {**found.get("components", {}), "schemas": schemas, "securitySchemes": _SECURITY}
-    scopes = {(row.method.lower(), row.path): row.policy.scope for row in table.rows}
+    scopes = {(row.method.lower(), row.path.replace(":path}", "}")): row.policy.scope for row in table.rows}
     used: set[str] = set()
     for path, item in found["paths"].items():
         document["paths"][path] = {

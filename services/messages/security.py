@@ -45,6 +45,10 @@ ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
 """The most that each role may; a key may be narrower, never wider."""
 
 
+PAGE_SCOPES: frozenset[Scope] = frozenset({"chat", "audio", "models.read", "status.read"})
+"""What a page in the owner's browser may: talk and look, nothing that changes the house."""
+
+
 class Principal(BaseModel):
     """Who asks, as the guard found out."""
 
@@ -152,3 +156,20 @@ class MakeTicket(Request[SecretStr]):
 
     principal: Principal
     """Whom it stands for."""
+    page: bool = False
+    """Not for a WebSocket but for a page in the owner's browser, which exchanges it for a session within 5 minutes
+    (`EnterByTicket`). Raises `security.owner_only` for everybody else."""
+
+
+class EnterByTicket(Request[Tokens]):
+    """Let the page in that was opened with this ticket.
+
+    Raises `security.unauthorized` for one that is worth nothing, also for one that was used.
+    """
+
+    ticket: SecretStr
+    """As `MakeTicket` gave it for a page."""
+    address: str
+    """Of the client, for the audit log."""
+    client: str = ""
+    """What the client calls itself, for people."""

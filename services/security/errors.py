@@ -65,6 +65,12 @@ class NoKey(SoloError):
     code = "security.no_key"
 
 
+class OwnerOnly(SoloError):
+    """Only the owner's key may do this."""
+
+    code = "security.owner_only"
+
+
 class BadScope(SoloError):
     """A key may not do more than its role, and its role not more than its user."""
 

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from services.messages.security import ROLE_SCOPES, Principal, Role, Scope
+from services.messages.security import PAGE_SCOPES, ROLE_SCOPES, Principal, Role, Scope
 from services.security.errors import Unauthorized
 from services.security.tokens import hashed, prefix_of
 
@@ -59,6 +59,7 @@ class KeyRow:
 class SessionRow:
     id: str
     user: str
+    """Id; empty: it is a page's in the owner's browser."""
     expires_at: float
 
 
@@ -154,6 +155,8 @@ class Image:
     def of_session(self, session_id: str, now: float, *, until: float) -> Principal:
         """Who a session is at this moment; `until`: when what proves it expires. Raises Unauthorized."""
         session = self.sessions.get(session_id)
+        if session is not None and not session.user:
+            return _of_page(session, now, until)
         user = self.users.get(session.user) if session else None
         if session is None or user is None or user.disabled or min(session.expires_at, until) <= now:
             raise Unauthorized
@@ -178,3 +181,12 @@ class Image:
             yield key.id, (key.role, key.scopes, key.user, key.profile, int(key.expires_at or 0), key.revoked)
         for session in self.sessions.values():
             yield session.id, session.user
+
+
+def _of_page(session: SessionRow, now: float, until: float) -> Principal:
+    expires_at = min(session.expires_at, until)
+    if expires_at <= now:
+        raise Unauthorized
+    return Principal(
+        kind="session", id=session.id, name="owner", role="user", scopes=PAGE_SCOPES, expires_at=expires_at
+    )

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from services.messages.audit import AuditEntry
-from services.messages.security import LogIn, LogOut, Refresh, Tokens
+from services.messages.security import EnterByTicket, LogIn, LogOut, Refresh, Tokens
 from services.security.delays import Delays, network
 from services.security.errors import BadLogin, PasswordsBusy, SlowDown, Unauthorized
 from services.security.image import SessionRow, UserRow
 from services.security.passwords import Passwords
 from services.security.state import Security
+from services.security.tickets import Tickets
 from services.security.tokens import AccessTokens, hashed, new_secret
 
 _REFRESH = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -23,12 +24,20 @@ _CLIENT_CHARACTERS = 200
 
 class LogIns:
     def __init__(
-        self, security: Security, passwords: Passwords, delays: Delays, tokens: AccessTokens, *, refresh_s: float
+        self,
+        security: Security,
+        passwords: Passwords,
+        delays: Delays,
+        tokens: AccessTokens,
+        pages: Tickets,
+        *,
+        refresh_s: float,
     ) -> None:
         self._security = security
         self._passwords = passwords
         self._delays = delays
         self._tokens = tokens
+        self._pages = pages
         self._refresh_s = refresh_s
 
     async def log_in(self, question: LogIn) -> Tokens:
@@ -75,7 +84,7 @@ class LogIns:
                 session,
                 token=hashed(token),
                 address=question.address,
-                client=question.client[:_CLIENT_CHARACTERS].replace("\0", ""),
+                client=_plain(question.client),
                 now=now,
                 password_hash=anew,
             )
@@ -83,6 +92,23 @@ class LogIns:
             image.sessions[session.id] = session
             image.places.setdefault(user.id, set()).add(network(question.address))
         self._note("login.ok", question, user, session=session.id)
+        return self._made(session, token)
+
+    async def enter(self, question: EnterByTicket) -> Tokens:
+        """A page that the owner opened: a session of its own, which may less than the owner."""
+        self._security.here()  # or the ticket would be used up in vain
+        self._pages.redeem(question.ticket.get_secret_value())
+        now = self._security.wall()
+        token = new_secret()
+        session = SessionRow(str(uuid.uuid4()), "", now + self._refresh_s)
+        async with self._security.writing() as image:
+            await self._security.store.begin_session(
+                session, token=hashed(token), address=question.address, client=_plain(question.client), now=now
+            )
+            image.sessions[session.id] = session
+        self._security.record(
+            AuditEntry(action="login.page", actor="owner", principal=session.id, address=question.address)
+        )
         return self._made(session, token)
 
     async def refresh(self, question: Refresh) -> Tokens:
@@ -163,3 +189,7 @@ class LogIns:
                 detail="" if user else "nobody of this name",
             )
         )
+
+
+def _plain(client: str) -> str:
+    return client[:_CLIENT_CHARACTERS].replace("\0", "")

@@ -11,10 +11,19 @@ from pydantic import SecretStr
 
 from services.messages.accounts import ChangeUser, CreateKey, CreateUser, ListKeys, ListUsers, RevokeKey
 from services.messages.audit import AuditRow, AuditVerdict, ReadAudit, RecordAudit, VerifyAudit
-from services.messages.security import OWNER_PRINCIPAL, Identify, LogIn, LogOut, MakeTicket, Principal, Refresh
+from services.messages.security import (
+    OWNER_PRINCIPAL,
+    EnterByTicket,
+    Identify,
+    LogIn,
+    LogOut,
+    MakeTicket,
+    Principal,
+    Refresh,
+)
 from services.security.audit.store import AuditStore
 from services.security.audit.verify import verify
-from services.security.errors import Unauthorized
+from services.security.errors import OwnerOnly, Unauthorized
 from services.security.keys import Keys
 from services.security.logins import LogIns
 from services.security.passwords import Passwords
@@ -26,8 +35,8 @@ from solo.storage import DatabaseError
 from solo.supervision import Context
 
 ANSWERS = (
-    Identify, LogIn, Refresh, LogOut, MakeTicket, CreateUser, ListUsers, ChangeUser, CreateKey, ListKeys, RevokeKey,
-    RecordAudit, ReadAudit, VerifyAudit,
+    Identify, LogIn, Refresh, LogOut, MakeTicket, EnterByTicket, CreateUser, ListUsers, ChangeUser, CreateKey,
+    ListKeys, RevokeKey, RecordAudit, ReadAudit, VerifyAudit,
 )  # fmt: skip
 LOOK_AGAIN_S = 60.0
 """Users and keys are read again so often: only Solo writes them, but backups are restored."""
@@ -48,6 +57,7 @@ class SecurityService:
     passwords: Passwords
     tokens: AccessTokens
     tickets: Tickets
+    pages: Tickets
     logins: LogIns
     people: People
     keys: Keys
@@ -68,6 +78,7 @@ class SecurityService:
                 # Passwords are made first: those who knock meanwhile wait for the hash that nobody has.
                 await self.passwords.prepare()
                 work.create_task(ctx.answer(LogIn, self.logins.log_in))
+                work.create_task(ctx.answer(EnterByTicket, self.logins.enter))
                 work.create_task(ctx.answer(Refresh, self.logins.refresh))
                 work.create_task(ctx.answer(LogOut, self.logins.log_out))
                 work.create_task(ctx.answer(CreateUser, self.people.create))
@@ -115,7 +126,11 @@ class SecurityService:
         return await self.identify(question.credential.get_secret_value())
 
     async def _ticket(self, question: MakeTicket) -> SecretStr:
-        return SecretStr(self.tickets.make(self._now(question.principal)))
+        if not question.page:
+            return SecretStr(self.tickets.make(self._now(question.principal)))
+        if question.principal.kind != "owner":
+            raise OwnerOnly(hint="`solo voice` does it, run as the user whose daemon it is.")
+        return SecretStr(self.pages.make(OWNER_PRINCIPAL))
 
     async def _record(self, question: RecordAudit) -> None:
         self.security.record(*question.entries)

@@ -17,8 +17,8 @@ from services.security.people import People
 from services.security.service import ANSWERS, SecurityService
 from services.security.state import Security
 from services.security.store import SecurityStore
-from services.security.tickets import Tickets
-from services.security.tokens import AccessTokens, signing_secret
+from services.security.tickets import PAGE_LIVES_S, Tickets
+from services.security.tokens import PAGE_MARK, AccessTokens, signing_secret
 from solo.parts import Part
 from solo.settings import MachineSettings
 from solo.state_dir import StateDir
@@ -49,11 +49,14 @@ def specs(settings: SecuritySettings, machine: MachineSettings, database: Databa
     tokens = AccessTokens(signing_secret(machine.state_dir), lives_s=settings.access_minutes * 60.0)
     # All of these outlive a crash of the service: nobody is logged out by it, and no guesser gets fresh tries.
     passwords, delays, tickets, keys = Passwords(), Delays(), Tickets(), Keys(security)
-    logins = LogIns(security, passwords, delays, tokens, refresh_s=settings.refresh_days * 86400.0)
+    pages = Tickets(PAGE_MARK, PAGE_LIVES_S)
+    logins = LogIns(security, passwords, delays, tokens, pages, refresh_s=settings.refresh_days * 86400.0)
     people = People(security, passwords, least=settings.password_min)
 
     def make() -> SecurityService:
-        return SecurityService(security, audit, passwords, tokens, tickets, logins, people, keys, owner_key.encode())
+        return SecurityService(
+            security, audit, passwords, tokens, tickets, pages, logins, people, keys, owner_key.encode()
+        )
 
     return [ServiceSpec(name="security", make=make, drain_within=8, answers=ANSWERS)]
 

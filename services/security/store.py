@@ -32,7 +32,9 @@ class SecurityStore:
             sessions = await connection.fetch(
                 "SELECT id, user_id, expires_at FROM users.sessions WHERE ended_at IS NULL AND expires_at > now()"
             )
-            places = await connection.fetch("SELECT DISTINCT user_id, address FROM users.sessions WHERE address <> ''")
+            places = await connection.fetch(
+                "SELECT DISTINCT user_id, address FROM users.sessions WHERE address <> '' AND user_id IS NOT NULL"
+            )
         known: dict[str, set[str]] = {}
         for row in places:
             known.setdefault(str(row["user_id"]), set()).add(network(row["address"]))
@@ -40,7 +42,7 @@ class SecurityStore:
             users=tuple(_user(row) for row in users),
             keys=tuple(_key(row) for row in keys),
             sessions=tuple(
-                SessionRow(str(row["id"]), str(row["user_id"]), row["expires_at"].timestamp()) for row in sessions
+                SessionRow(str(row["id"]), str(row["user_id"] or ""), row["expires_at"].timestamp()) for row in sessions
             ),
             places=known,
         )
@@ -122,7 +124,14 @@ class SecurityStore:
         )
 
     async def begin_session(
-        self, session: SessionRow, *, token: bytes, address: str, client: str, now: float, password_hash: str | None
+        self,
+        session: SessionRow,
+        *,
+        token: bytes,
+        address: str,
+        client: str,
+        now: float,
+        password_hash: str | None = None,
     ) -> None:
         """`password_hash`: one made anew, None: as it was."""
         async with self._database.transaction() as connection:
@@ -130,7 +139,7 @@ class SecurityStore:
                 "INSERT INTO users.sessions (id, user_id, token_hash, client, address, created_at, last_seen_at, "
                 "expires_at) VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
                 uuid.UUID(session.id),
-                uuid.UUID(session.user),
+                uuid.UUID(session.user) if session.user else None,
                 token,
                 client,
                 address,
@@ -138,6 +147,8 @@ class SecurityStore:
                 _when(session.expires_at),
             )
             await _add_token(connection, token, session.id)
+            if not session.user:
+                return
             await connection.execute(
                 "UPDATE users.users SET last_login_at = $2, password_hash = coalesce($3, password_hash) WHERE id = $1",
                 uuid.UUID(session.user),

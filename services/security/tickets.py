@@ -10,6 +10,8 @@ from services.security.errors import Unauthorized
 from services.security.tokens import TICKET_MARK, hashed, new_secret
 
 LIVES_S = 30.0
+PAGE_LIVES_S = 300.0
+"""People copy an address from one window to another."""
 MOST = 1000
 """Tickets not used yet; the oldest is dropped for the next one."""
 
@@ -17,12 +19,14 @@ MOST = 1000
 class Tickets:
     """In memory only: a restart makes all of them worth nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = TICKET_MARK, lives_s: float = LIVES_S) -> None:
+        self._mark = mark
+        self._lives_s = lives_s
         self._waiting: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
 
     def make(self, principal: Principal) -> str:
-        ticket = TICKET_MARK + new_secret()
-        self._waiting[hashed(ticket)] = (principal, time.monotonic() + LIVES_S)
+        ticket = self._mark + new_secret()
+        self._waiting[hashed(ticket)] = (principal, time.monotonic() + self._lives_s)
         if len(self._waiting) > MOST:
             self._waiting.popitem(last=False)
         return ticket

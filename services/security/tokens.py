@@ -31,6 +31,8 @@ EARLY_S = 60.0
 """Seconds that a token may be from the future: clocks differ. One that has expired has no such grace."""
 KEY_MARK = "solo_"
 TICKET_MARK = "ticket_"
+PAGE_MARK = "page_"
+"""Of tickets that a page exchanges for a session; they are worth nothing as a credential."""
 _PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _PREFIX_LENGTH = 8
 

@@ -103,6 +103,17 @@ def replay(
 
 
 @app.command()
+def voice(
+    open_it: Annotated[bool, typer.Option("--open/--no-open", help="Open it, or only print its address.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Talk to Solo in the browser: opens the voice page, logged in."""
+    from solo.cli import voice as command
+
+    raise typer.Exit(command.voice(open_it=open_it, as_json=as_json))
+
+
+@app.command()
 def stop(as_json: AsJson = False) -> None:
     """Stop the daemon: what is under way is finished first."""
     from solo.cli import status as command

@@ -11,13 +11,23 @@ import pytest
 from pydantic import SecretStr
 
 from services.messages.accounts import ChangeUser, CreateKey, CreateUser, ListKeys, ListUsers, RevokeKey
-from services.messages.security import OWNER_PRINCIPAL, ROLE_SCOPES, LogOut, MakeTicket, Refresh, Tokens
+from services.messages.security import (
+    OWNER_PRINCIPAL,
+    PAGE_SCOPES,
+    ROLE_SCOPES,
+    EnterByTicket,
+    LogOut,
+    MakeTicket,
+    Refresh,
+    Tokens,
+)
 from services.security.errors import (
     BadLogin,
     BadScope,
     NameTaken,
     NoKey,
     NoUser,
+    OwnerOnly,
     SecurityUnavailable,
     Unauthorized,
     WeakPassword,
@@ -182,6 +192,36 @@ async def test_tickets_are_worth_once_what_their_maker_is_worth(bus: Bus, databa
             await bus.request(MakeTicket(principal=me), within=5)
         ticket = await bus.request(MakeTicket(principal=OWNER_PRINCIPAL), within=5)
         assert await who(bus, ticket) == OWNER_PRINCIPAL
+
+
+async def test_a_page_of_the_owner_has_a_session_that_may_less(bus: Bus, database: Database, folder: Path) -> None:
+    async with guarded(bus, database, folder), changes(bus) as changed:
+        anna = await enter(bus, (await add(bus)).name)
+        narrow = await who(bus, (await key(bus, role="admin")).secret)
+        for other in (await who(bus, anna.access_token), narrow):
+            with pytest.raises(OwnerOnly):
+                await bus.request(MakeTicket(principal=other, page=True), within=5)
+        ticket = await bus.request(MakeTicket(principal=OWNER_PRINCIPAL, page=True), within=5)
+        await refused(bus, ticket)  # it is no credential: neither a key nor a ticket for a WebSocket
+        socket = await bus.request(MakeTicket(principal=OWNER_PRINCIPAL), within=5)
+        with pytest.raises(Unauthorized):  # nor the other way round
+            await bus.request(EnterByTicket(ticket=socket, address=HOME), within=5)
+        tokens = await bus.request(EnterByTicket(ticket=ticket, address=HOME, client="a\0browser"), within=5)
+        me = await who(bus, tokens.access_token)
+        assert (me.kind, me.profile, me.scopes, me.user) == ("session", "owner", PAGE_SCOPES, "")
+        assert me.scopes < ROLE_SCOPES["admin"]
+        with pytest.raises(Unauthorized):
+            await bus.request(EnterByTicket(ticket=ticket, address=HOME), within=5)
+        assert await database.fetchval("SELECT client FROM users.sessions WHERE user_id IS NULL") == "abrowser"
+    again = Bus()
+    async with guarded(again, database, folder), changes(again) as changed:
+        assert (await who(again, tokens.access_token)).id == me.id
+        later = await again.request(Refresh(refresh_token=tokens.refresh_token, address=HOME), within=5)
+        assert (await who(again, later.access_token)).scopes == PAGE_SCOPES
+        await again.request(LogOut(session=me.id), within=5)
+        assert await next_of(changed) == ("", me.id, "logout")
+        await refused(again, later.access_token, tokens.access_token)
+        assert "login.page" in await actions(again, "login.page")
 
 
 async def test_a_restart_keeps_everything(bus: Bus, database: Database, folder: Path) -> None:

@@ -8,14 +8,14 @@ from fastapi import Body as TheBody
 from fastapi import Cookie
 from fastapi.openapi.models import Example
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from starlette.requests import Request
 
 from services.api.documented import NO_NUL, Body, answers
 from services.api.doors import Doors
 from services.api.house import TheHouse, Who
 from services.api.policy import LOGIN, Policy
-from services.messages.security import LogIn, LogOut, MakeTicket, Principal, Refresh, Tokens
+from services.messages.security import EnterByTicket, LogIn, LogOut, MakeTicket, Principal, Refresh, Tokens
 from solo.errors import SoloError
 
 router = Doors(prefix="/api/auth")
@@ -26,6 +26,11 @@ REFRESH_COOKIE = "solo_refresh"
 _REFRESH_PATH = "/api/auth"
 _MINE: Literal["self"] = "self"
 _CLIENT_CHARACTERS = 200
+_LOGINS: dict[str, Example] = {
+    "password": {"value": {"name": "anna", "password": "a long phrase nobody would guess"}},
+    "ticket": {"value": {"ticket": "page_of_which_there_is_none", "cookie": True}},
+}
+_TICKETS: dict[str, Example] = {"WebSocket": {"value": {}}, "page": {"value": {"page": True}}}
 _AGAIN: dict[str, Example] = {"token": {"value": {"refresh_token": "what the log-in gave"}}, "cookie": {"value": {}}}
 
 
@@ -36,15 +41,23 @@ class RefreshMissing(SoloError):
 
 
 class Credentials(Body):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "anna", "password": "a long phrase nobody would guess"}]}
-    )
-
     name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     """Letters' case makes no difference."""
     password: SecretStr = Field(max_length=1024)
     cookie: bool = False
     """Answer with cookies that scripts cannot read, instead of with tokens."""
+
+
+class PageTicket(Body):
+    ticket: SecretStr = Field(max_length=1024)
+    """What `solo voice` put behind the `#` of the page's address; worth one log-in."""
+    cookie: bool = False
+    """As with a password."""
+
+
+class TicketFor(Body):
+    page: bool = False
+    """Not for a WebSocket but for a page, which logs in with it; only the owner's key may ask for that."""
 
 
 class Again(Body):
@@ -74,20 +87,29 @@ class Ended(BaseModel):
 
 class Ticket(BaseModel):
     ticket: str
-    """To be offered as the WebSocket's subprotocol `solo.ticket.TICKET`, or in its first message."""
+    """To be offered as the WebSocket's subprotocol `solo.ticket.TICKET`, or in its first message; a page's: to log in
+    with."""
     expires_in: int
     """Seconds."""
 
 
 @router.door("POST", "/login", policy=LOGIN, summary="Log in with name and password", responses=answers(LoggedIn))
-async def login(credentials: Credentials, request: Request, house: TheHouse) -> JSONResponse:
+async def login(
+    credentials: Annotated[Credentials | PageTicket, TheBody(openapi_examples=_LOGINS)],
+    request: Request,
+    house: TheHouse,
+) -> JSONResponse:
     """Tokens; with `cookie` the cookies `solo_access` and `solo_refresh` instead. A name that nobody has and a wrong
-    password are answered alike."""
+    password are answered alike. A page that the owner opened logs in with its ticket."""
+    client = request.headers.get("user-agent", "")[:_CLIENT_CHARACTERS]
+    if isinstance(credentials, PageTicket):
+        entered = EnterByTicket(ticket=credentials.ticket, address=_address(request), client=client)
+        return _answer(await house.ctx.request(entered, within=_WITHIN_S), cookie=credentials.cookie)
     question = LogIn(
         login=credentials.name,
         password=credentials.password,
         address=_address(request),
-        client=request.headers.get("user-agent", "")[:_CLIENT_CHARACTERS],
+        client=client,
     )
     return _answer(await house.ctx.request(question, within=_WITHIN_S), cookie=credentials.cookie)
 
@@ -146,13 +168,16 @@ async def me(who: Who) -> JSONResponse:
     "POST",
     "/ticket",
     policy=Policy("chat", owner=_MINE),
-    summary="A secret for one WebSocket, worth 30 seconds",
+    summary="A secret for one WebSocket, worth 30 seconds; the owner's also for a page, worth 5 minutes",
     responses=answers(Ticket),
 )
-async def ticket(house: TheHouse, who: Who) -> JSONResponse:
-    """For browsers, which can send no header with a WebSocket."""
-    made = await house.ctx.request(MakeTicket(principal=who), within=_WITHIN_S)
-    return _unkept({"ticket": made.get_secret_value(), "expires_in": 30})
+async def ticket(
+    house: TheHouse, who: Who, wanted: Annotated[TicketFor | None, TheBody(openapi_examples=_TICKETS)] = None
+) -> JSONResponse:
+    """For browsers, which can send no header with a WebSocket, and have no key to open a page with."""
+    page = wanted is not None and wanted.page
+    made = await house.ctx.request(MakeTicket(principal=who, page=page), within=_WITHIN_S)
+    return _unkept({"ticket": made.get_secret_value(), "expires_in": 300 if page else 30})
 
 
 def _answer(tokens: Tokens, *, cookie: bool) -> JSONResponse:

@@ -3,159 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from services.api.house import House
-from services.api.http import application
-from services.api.recent import RecentTurns
-from services.messages.audio import Attach, SoundCaptured, SoundEnded, SoundOut
-from services.messages.conversation import (
-    AnswerGrew,
-    AnswerPart,
-    Ask,
-    QuestionHeard,
-    TurnFinished,
-    TurnStarted,
-    TurnSummary,
-)
+from services.messages.audio import SoundCaptured, SoundEnded
+from services.messages.conversation import AnswerGrew, QuestionHeard, TurnFinished, TurnStarted
 from solo.bus import Bus, Event, Overflow
 from solo.isolation.engine import EngineDied
 from solo.supervision import Context
-from tests.stubs.callers import as_owner
-
-WITHIN_S = 5.0
-RATE = 22_050
-
-
-class Client:
-    """The server's side of one WebSocket: what the client sends goes in, what the application sends comes out."""
-
-    def __init__(self) -> None:
-        self.inbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.outbound: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.task: asyncio.Future[None] | None = None
-
-    async def send(self, message: Any) -> None:
-        await self.outbound.put(message)
-
-    async def text(self, value: Any) -> None:
-        text = value if isinstance(value, str) else json.dumps(value)
-        await self.inbound.put({"type": "websocket.receive", "text": text})
-
-    async def sound(self, pcm: bytes) -> None:
-        await self.inbound.put({"type": "websocket.receive", "bytes": pcm})
-
-    async def leave(self) -> None:
-        await self.inbound.put({"type": "websocket.disconnect", "code": 1001})
-
-    async def next(self) -> Any:
-        """JSON as an object, sound as bytes, the end as None."""
-        async with asyncio.timeout(WITHIN_S):
-            message = await self.outbound.get()
-        if message["type"] == "websocket.close":
-            return None
-        return message["bytes"] if message.get("bytes") is not None else json.loads(message["text"])
-
-    async def rest(self) -> list[Any]:
-        found = []
-        while (message := await self.next()) is not None:
-            found.append(message)
-        return found
-
-    async def over(self) -> None:
-        assert self.task is not None
-        async with asyncio.timeout(WITHIN_S):
-            await self.task
-
-
-@asynccontextmanager
-async def connected(ctx: Context, path: str) -> AsyncIterator[Client]:
-    client = Client()
-    sessions: set[object] = set()
-    app = as_owner(application(House(ctx, RecentTurns(), sessions)))
-    scope = {
-        "type": "websocket",
-        "asgi": {"version": "3.0"},
-        "scheme": "ws",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 8700),
-        "subprotocols": [],
-        "state": {},
-    }
-    client.task = asyncio.ensure_future(app(scope, client.inbound.get, client.send))
-    await client.inbound.put({"type": "websocket.connect"})
-    async with asyncio.timeout(WITHIN_S):
-        assert (await client.outbound.get())["type"] == "websocket.accept"
-    try:
-        yield client
-    finally:
-        await client.leave()
-        async with asyncio.timeout(WITHIN_S):
-            await asyncio.wait([client.task])
-        assert sessions == set()
-
-
-class Stage:
-    """Plays the ears, the mouth and the conversation."""
-
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
-        self.attached: asyncio.Queue[Attach] = asyncio.Queue()
-        self.closed: asyncio.Queue[str] = asyncio.Queue()
-        self.sounds: asyncio.Queue[SoundOut] = asyncio.Queue()
-        self.asked: list[Ask] = []
-        self.error: Exception | None = None
-
-    async def attach(self, question: Attach) -> AsyncGenerator[SoundOut, None]:
-        if self.error is not None:
-            raise self.error
-        await self.attached.put(question)
-        try:
-            while True:
-                yield await self.sounds.get()
-        finally:
-            await self.closed.put(question.source)
-
-    async def ask(self, question: Ask) -> AsyncGenerator[AnswerPart, None]:
-        self.asked.append(question)
-        yield AnswerPart(delta="Paris")
-        await self.say(b"\1\0" * 10)
-        await self.say(b"", last=True)
-        yield AnswerPart(summary=summary(question.speak_to or "text"))
-
-    async def say(self, pcm: bytes, *, last: bool = False) -> None:
-        await self.sounds.put(SoundOut(pcm=pcm, sample_rate=RATE, turn_id="t", last=last))
-
-
-def summary(source: str, **more: Any) -> TurnSummary:
-    known: dict[str, Any] = {"outcome": "answered", "audio_s": 1.0}
-    return TurnSummary(
-        turn_id="t", at="now", source=source, talk="default", heard="What?", said="Paris", **{**known, **more}
-    )
+from tests.stubs.voice import RATE, WITHIN_S, Client, Stage, connected, staged, summary
 
 
 @pytest.fixture
 async def stage(bus: Bus, ctx: Context) -> AsyncIterator[Stage]:
-    stage = Stage(bus)
-    async with asyncio.TaskGroup() as tasks:
-        serving = [
-            tasks.create_task(ctx.answer(Attach, stage.attach)),
-            tasks.create_task(ctx.answer(Ask, stage.ask)),
-        ]
-        await asyncio.sleep(0)
+    async with staged(bus, ctx) as stage:
         yield stage
-        for task in serving:
-            task.cancel()
 
 
 class TestVoice:

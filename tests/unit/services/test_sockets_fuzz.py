@@ -18,8 +18,9 @@ from services.api.guards.limits import Rates
 from services.api.house import House
 from services.api.http import application
 from services.api.recent import RecentTurns
-from services.messages.audio import Attach, SoundOut
+from services.messages.audio import Attach, SoundOut, StopSound
 from services.messages.conversation import AnswerPart, Ask, TurnSummary
+from services.messages.playback import Playback, SetVolume
 from solo.bus import Bus
 from solo.supervision import Context
 from tests.stubs.gate import CONNECT, HOST, Message, Registry, guarded, principal, scope_of
@@ -40,12 +41,34 @@ RIGHT: dict[str, tuple[dict[str, Any], ...]] = {
         {"type": "resume", "session": "0a1b", "seq": 3},
         {"type": "pong", "seq": 1},
     ),
-    "/ws/voice": ({"type": "start", "wake": False, "talk": "family", "text": "What?"}, {"type": "end"}),
+    "/ws/voice": (
+        {"type": "start", "wake": False, "talk": "family", "text": "What?"},
+        {"type": "end"},
+        {"type": "start", "mode": "conversation", "manual": True},
+        {"type": "start", "mode": "conversation", "barge_in": False},
+        {"type": "press"},
+        {"type": "release"},
+        {"type": "interrupt"},
+        {"type": "played", "turn": "t", "played_ms": 20},
+        {"type": "text", "text": "What?"},
+        {"type": "volume", "volume": 0.5},
+    ),
     "auth": ({"type": "auth", "token": "nobody"}, {"type": "auth", "ticket": "ticket_1"}),
 }
 KINDS = {
     "/ws/chat": {"ready", "started", "delta", "turn", "error", "ping"},
-    "/ws/voice": {"ready", "heard", "delta", "sound", "turn", "error"},
+    "/ws/voice": {
+        "ready",
+        "listening",
+        "started",
+        "heard",
+        "delta",
+        "sound",
+        "stop",
+        "volume",
+        "turn",
+        "error",
+    },
     "auth": set[str](),
 }
 TEXTS = (
@@ -168,11 +191,23 @@ async def guard(bus: Bus, ctx: Context) -> AsyncIterator[Guard]:
         await asyncio.Event().wait()
         yield SoundOut(pcm=b"", sample_rate=22_050, turn_id="t", last=True)
 
+    async def stop(question: StopSound) -> Playback:
+        return Playback(source=question.source, state="silent")
+
+    async def set_volume(question: SetVolume) -> float:
+        return question.volume or 0.0
+
     app = application(House(ctx, RecentTurns(), set()))
     rates = Rates(cheap=MANY, usual=MANY, costly=MANY, login=MANY, failures=MANY)
     made = guarded(app, registry=Registry({"anna": ANNA}), table=app.state.table, rates=rates)
     async with asyncio.TaskGroup() as tasks:
-        serving = [tasks.create_task(ctx.answer(Ask, ask)), tasks.create_task(ctx.answer(Attach, attach))]
+        played: tuple[tuple[Any, Any], ...] = (
+            (Ask, ask),
+            (Attach, attach),
+            (StopSound, stop),
+            (SetVolume, set_volume),
+        )
+        serving = [tasks.create_task(ctx.answer(kind, answer)) for kind, answer in played]
         await asyncio.sleep(0)
         yield made
         for task in serving:

@@ -1,0 +1,1 @@
+"""Web pages that the daemon itself serves: files as they are, no build step."""
