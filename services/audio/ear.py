@@ -13,21 +13,16 @@ from services.audio.mouth import Mouth
 from services.audio.overlap import KEEP_S, Onset, Overlap
 from services.audio.utterance import EarPolicy, Start, Utterance
 from services.audio.waiting import LearntWait
+from services.audio.wake_feed import WakeFeed
 from services.messages.audio import (
-    BYTES_PER_SAMPLE,
     SAMPLE_RATE,
     Attach,
     NothingHeard,
-    SoundHeard,
     SourceState,
     SpeechStarted,
 )
 from services.messages.turntaking import PauseJudged, SpeechResumed, SpeechStopped, Verdict
 from solo.supervision import Context
-
-_WAKE_SAMPLES = SAMPLE_RATE * 160 // 1000
-"""The wake word is looked for in pieces of 160 ms: a fraction of the cost of 20 ms, day and night; what is said
-meanwhile is in the ring, so nothing is lost by it."""
 
 
 class Ear:
@@ -149,8 +144,7 @@ class Ear:
 
         Or until somebody goes on with an utterance that seemed to be over.
         """
-        unsent = bytearray()
-        sent = self._hearing.ring.heard
+        feed = WakeFeed(self._ctx, self.source, self._hearing.ring.heard)
         onset = Onset()
         while True:
             if self._called is not None:
@@ -163,14 +157,10 @@ class Ear:
                     return invited
             pcm = await self._hearing.next(keep_s=KEEP_S)
             if pcm is None:
-                self._tell(unsent, sent)
+                feed.flush()
                 return await self._late_wake()
             if self._attached.wake:
-                unsent += pcm
-                if len(unsent) >= _WAKE_SAMPLES * BYTES_PER_SAMPLE:
-                    self._tell(unsent, sent)
-                    unsent.clear()
-                    sent = self._hearing.ring.heard
+                feed.add(pcm)
             if self._doing == "answering" and (begun := await self._spoken_over(pcm, onset)) is not None:
                 return begun
 
@@ -197,10 +187,6 @@ class Ear:
                 await asyncio.sleep(0.05)
             self._nothing("no_wake")
         return None
-
-    def _tell(self, pcm: bytearray, start: int) -> None:
-        if pcm:
-            self._ctx.publish(SoundHeard(source=self.source, pcm=bytes(pcm), start=start))
 
     # -- one utterance ---------------------------------------------------------------------------
 

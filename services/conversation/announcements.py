@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from services.conversation.turn import Turn
 from services.messages.announcing import Announce
 from services.messages.audio import DescribeSources, SourceState
 from solo.errors import SoloError
@@ -30,3 +31,18 @@ async def until_silent(running: asyncio.Task[None] | None) -> None:
     """Whatever is being answered there is finished first."""
     if running is not None:
         await asyncio.wait([running], timeout=WAIT_S)
+
+
+async def say(turn: Turn, question: Announce) -> None:
+    """A turn that nobody asked for."""
+    with turn.under_way():
+        turn.said = question.text
+        turn.speaker.voice, turn.speaker.language = question.voice, question.language
+        try:
+            await turn.speaker.say_all(question.text)
+            turn.outcome = "announced"
+        except SoloError as error:
+            turn.failed(error)
+        except asyncio.CancelledError:
+            await turn.fall_silent()
+            raise

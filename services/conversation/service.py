@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from services.conversation.announcements import listeners, until_silent
+from services.conversation.announcements import listeners, say, until_silent
 from services.conversation.interruptions import judge
 from services.conversation.judging import Judging
 from services.conversation.partials import Partials
 from services.conversation.prompt import prompt, take_up
 from services.conversation.proposals import MOST_TRIES, Proposals
+from services.conversation.running import RunningTurns
 from services.conversation.summaries import Summaries
 from services.conversation.talks import Talks
 from services.conversation.thinking import TurnPolicy
+from services.conversation.transcribing import is_wake_word_alone, transcribe
 from services.conversation.turn import Turn, exhaust
-from services.conversation.wake_phrase import strip_wake_phrase
 from services.messages.announcing import Announce
 from services.messages.audio import (
     NothingHeard,
@@ -33,7 +34,7 @@ from services.messages.audio import (
 from services.messages.conversation import AnswerPart, Ask, TuneConversation, TurnFinished
 from services.messages.invariants import CancelTurn
 from services.messages.language import Prefill
-from services.messages.speech import Transcribe, Transcript
+from services.messages.speech import Transcript
 from services.messages.turntaking import (
     AnswerAwaited,
     Interruption,
@@ -47,8 +48,8 @@ from solo.bus import Event, Overflow
 from solo.errors import SoloError
 from solo.supervision import Context
 
+ANSWERS = (Ask, TuneConversation, JudgeInterruption, Announce, CancelTurn)
 _TUNABLE = ("system_prompt", "max_tokens", "temperature", "top_p", "when_full")
-_TRANSCRIBE_WITHIN_S = 30.0
 _PREFILL_WITHIN_S = 10.0
 
 
@@ -59,21 +60,13 @@ class Tuned:
     policy: TurnPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A turn that is certain, and its task."""
-
-    turn: Turn
-    task: asyncio.Task[None]
-
-
 class ConversationService:
     name = "conversation"
 
     def __init__(self, tuned: Tuned, talks: Talks) -> None:
         self._tuned = tuned
         self._talks = talks
-        self._turns: dict[str, Running] = {}
+        self._turns = RunningTurns()
 
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -93,8 +86,7 @@ class ConversationService:
             await ctx.answer(Ask, self._ask)
             # Draining: what was only guessed is dropped, answers being spoken are finished.
             self._proposals.drop_all()
-            if self._turns:
-                await asyncio.wait([running.task for running in self._turns.values()])
+            await self._turns.finished()
             self._summaries.stop()
 
     def _handlers(self) -> dict[type[Event], Any]:
@@ -131,7 +123,7 @@ class ConversationService:
 
     async def _judge(self, question: JudgeInterruption) -> Interruption:
         """Who interrupts ends the answer at once; what they want is heard when they have said it."""
-        running = self._turns.get(question.source)
+        running = self._turns.of(question.source)
         found = await judge(self._ctx, question, running.turn.speaker.saying() if running is not None else "")
         if found.verdict is Verdict.INTERRUPT and running is not None:
             running.task.cancel()
@@ -139,10 +131,7 @@ class ConversationService:
 
     async def _cancel(self, question: CancelTurn) -> bool:
         """False: it is not under way, or is typed and its asker's to leave."""
-        for running in self._turns.values():
-            if running.turn.id == question.cancelled_turn:
-                return running.task.cancel()
-        return False
+        return self._turns.cancel_turn(question.cancelled_turn)
 
     async def _announce(self, question: Announce) -> tuple[str, ...]:
         sources = await listeners(self._ctx, question)
@@ -151,11 +140,11 @@ class ConversationService:
 
     async def _announce_to(self, source: str, question: Announce) -> bool:
         """False: it was interrupted, or could not be spoken."""
-        running = self._turns.get(source)
+        running = self._turns.of(source)
         await until_silent(running.task if running is not None else None)
         turn = self._turn(source, "default", question.profile, source, time.monotonic())
-        self._begin(source, turn, turn.announce(question.text, question.voice, question.language))
-        task = self._turns[source].task
+        task = self._tasks.create_task(say(turn, question), name=f"announcement to {source}")
+        self._turns.add(source, turn, task)
         await asyncio.wait([task])
         return turn.outcome == "announced"
 
@@ -191,7 +180,7 @@ class ConversationService:
         turn = self._turn(
             event.source, event.talk, event.profile, event.source, event.speech_end, event.utterance, decided=False
         )
-        transcript = self._transcribe(event.pcm)
+        transcript = transcribe(self._ctx, self._tasks, event.pcm)
         task = self._tasks.create_task(self._spoken(turn, transcript, event.wake_word), name="proposed turn")
         self._proposals.add(event, turn, task)
         self._judging.of_words(event, turn, self._tuned.policy)
@@ -205,15 +194,16 @@ class ConversationService:
             turn = self._turn(
                 event.source, event.talk, event.profile, event.source, event.speech_end, event.utterance, decided=False
             )
-            work = self._spoken(turn, self._transcribe(event.pcm), event.wake_word)
+            transcript = transcribe(self._ctx, self._tasks, event.pcm)
+            work = self._spoken(turn, transcript, event.wake_word)
             task = self._tasks.create_task(work, name=f"turn of {event.source}")
-        self._keep(event.source, turn, task)
+        self._turns.add(event.source, turn, task)
         turn.decide(event.speech_end, event.decided)
 
     def _resumed(self, event: SpeechResumed) -> None:
         """It was not the end: neither the guess nor a turn that had been decided too soon."""
         self._proposals.drop(event.source)
-        running = self._turns.get(event.source)
+        running = self._turns.of(event.source)
         if running is not None and running.turn.utterance == event.utterance:
             running.turn.outcome = "continued"
             running.task.cancel()
@@ -226,21 +216,19 @@ class ConversationService:
 
     def _interrupt(self, event: WakeWordHeard | ListenNow) -> None:
         """The wake word while Solo answers means: listen to me."""
-        if (running := self._turns.get(event.source)) is not None:
-            running.task.cancel()
+        self._turns.cancel(event.source)
 
     def _closed(self, event: SourceClosed) -> None:
         """A source that is gone needs no answer."""
         self._partials.forget(event.source)
         self._proposals.drop(event.source)
-        if (running := self._turns.get(event.source)) is not None:
-            running.task.cancel()
+        self._turns.cancel(event.source)
 
     # -- turns -----------------------------------------------------------------------------------
 
     async def _spoken(self, turn: Turn, transcript: asyncio.Future[Transcript], wake_word: str | None) -> None:
         try:
-            if wake_word is not None and await _is_wake_word_alone(transcript, wake_word):
+            if wake_word is not None and await is_wake_word_alone(transcript, wake_word):
                 await turn.gate.passed()
                 self._ctx.publish(OnlyWakeWordHeard(source=turn.source, word=wake_word))
                 return
@@ -253,27 +241,10 @@ class ConversationService:
         if turn.outcome == "answered" and (follow_up == "always" or (follow_up == "questions" and turn.asks_back)):
             self._ctx.publish(AnswerAwaited(source=turn.source))
 
-    def _transcribe(self, pcm: bytes) -> asyncio.Future[Transcript]:
-        asking = self._tasks.create_task(_attempt(self._ctx, Transcribe(pcm=pcm)), name="transcription")
-        found: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
-        asking.add_done_callback(lambda done: _hand_over(done, found))
-        found.add_done_callback(lambda _: asking.cancel())
-        return found
-
     def _over(self, turn: Turn) -> None:
         """What its model had no room for is summarised behind its back, where that is wanted."""
         if self._tuned.policy.when_full == "summarise":
             self._summaries.consider(turn.profile, turn.talk, turn.dropped, turn.absent)
-
-    def _begin(self, source: str, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
-        self._keep(source, turn, self._tasks.create_task(work, name=f"turn of {source}"))
-
-    def _keep(self, source: str, turn: Turn, task: asyncio.Task[None]) -> None:
-        """One for each source: a new one ends the old."""
-        if (before := self._turns.get(source)) is not None:
-            before.task.cancel()
-        self._turns[source] = running = Running(turn, task)
-        task.add_done_callback(lambda _: self._turns.get(source) is running and self._turns.pop(source))
 
     def _turn(
         self,
@@ -298,34 +269,6 @@ class ConversationService:
             utterance=utterance,
             decided=decided,
         )
-
-
-async def _attempt(ctx: Context, question: Transcribe) -> Transcript | SoloError:
-    """A failure belongs to the turn that may never ask for it, not to the service."""
-    try:
-        return await ctx.request(question, within=_TRANSCRIBE_WITHIN_S)
-    except SoloError as error:
-        return error
-
-
-def _hand_over(done: asyncio.Task[Transcript | SoloError], found: asyncio.Future[Transcript]) -> None:
-    if found.done():
-        return
-    if done.cancelled():
-        found.cancel()
-    elif isinstance(result := done.result(), SoloError):
-        found.set_exception(result)
-        found.exception()  # a turn cancelled early never asks what became of it
-    else:
-        found.set_result(result)
-
-
-async def _is_wake_word_alone(transcript: asyncio.Future[Transcript], wake_word: str) -> bool:
-    """People pause after the wake word. A transcription that fails is the turn's to tell."""
-    try:
-        return not strip_wake_phrase((await transcript).text, wake_word)
-    except SoloError:
-        return False
 
 
 async def _follow(ctx: Context, kind: type[Event], handle: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.conversation.clauses import Clauses
 from services.conversation.gate import Gate
 from services.messages.audio import BYTES_PER_SAMPLE, PlaySound, StopSound
 from services.messages.playback import Playback
@@ -71,6 +72,13 @@ class Speaker:
                 if last_try or not error.retryable:
                     raise
                 self.ctx.log.warning("saying it again", turn_id=self.turn, error=error.line())
+
+    async def say_all(self, text: str) -> None:
+        """A whole text, and that it is all."""
+        clauses = Clauses()
+        for clause in (*clauses.feed(text), *clauses.flush()):
+            await self.say(clause)
+        await self.end()
 
     async def end(self) -> None:
         """Tell the source that it has everything; one that can be interrupted says when it has been heard."""

@@ -7,13 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.conversation.service import ConversationService, Tuned
+from services.conversation.service import ANSWERS, ConversationService, Tuned
 from services.conversation.talks import Talks
 from services.conversation.thinking import TurnPolicy
-from services.messages.announcing import Announce
-from services.messages.conversation import Ask, TuneConversation
-from services.messages.invariants import CancelTurn
-from services.messages.turntaking import JudgeInterruption
 from solo.parts import Part
 from solo.settings import MachineSettings
 from solo.storage import Database
@@ -68,7 +64,7 @@ def specs(settings: ConversationSettings, machine: MachineSettings, _: Database)
             make=lambda: ConversationService(tuned, talks),
             drain_within=machine.drain_s,
             essential=True,
-            answers=(Ask, TuneConversation, JudgeInterruption, Announce, CancelTurn),
+            answers=ANSWERS,
         )
     ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime
 
 from services.conversation.accounts import receipt_of, tokens_of
@@ -107,8 +107,7 @@ class Turn:
         self, question: str | Awaitable[Transcript], wake_word: str | None = None
     ) -> AsyncGenerator[str, None]:
         """Yields the answer's text as it grows. Never raises a SoloError: a failure is said and recorded."""
-        with in_turn(self.id):
-            self.gate.tell(TurnStarted(source=self.source))
+        with self.under_way():
             try:
                 self.heard = question if isinstance(question, str) else await self._hear(question, wake_word)
                 if not self.heard:
@@ -132,30 +131,21 @@ class Turn:
                 await self._fail(error)
             except (asyncio.CancelledError, GeneratorExit):
                 if self.gate.is_open:
-                    await self._fall_silent()
+                    await self.fall_silent()
                 raise
-            finally:
-                self._finish()
 
-    async def announce(self, text: str, voice: str | None, language: str | None) -> None:
-        """Say what nobody asked for."""
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Everything told inside belongs to this turn; its beginning and its end are told too."""
         with in_turn(self.id):
-            self.ctx.publish(TurnStarted(source=self.source))
+            self.gate.tell(TurnStarted(source=self.source))
             try:
-                self.said = text
-                self.speaker.voice, self.speaker.language = voice, language
-                self._stage = "speak"
-                for clause in _clauses(text):
-                    await self.speaker.say(clause)
-                await self.speaker.end()
-                self.outcome = "announced"
-            except SoloError as error:
-                self._failed(error)
-            except asyncio.CancelledError:
-                await self._fall_silent()
-                raise
+                yield
             finally:
-                self._finish()
+                self.understood.set()
+                self.mark("finished")
+                if self.gate.is_open:
+                    self.ctx.publish(TurnFinished(source=self.source, summary=self.summary()))
 
     def mark(self, point: str, at: float | None = None) -> None:
         """Note when a point was reached, the first time it is."""
@@ -207,8 +197,8 @@ class Turn:
         self.asks_back = reply.listen
         if reply.say:
             yield self._grow(reply.say)
-            await self._speak(list(_clauses(reply.say)))
-            await self.speaker.end()
+            self._stage = "speak"
+            await self.speaker.say_all(reply.say)
 
     async def _think(self) -> AsyncGenerator[str, None]:
         """The model's answer, spoken as it grows."""
@@ -276,7 +266,7 @@ class Turn:
         )
         self.stored = await keep(self.ctx, exchange)
 
-    async def _fall_silent(self) -> None:
+    async def fall_silent(self) -> None:
         """Interrupted: nothing more is said, and what was not heard was not said."""
         if self.speaker.source is None:
             return
@@ -290,7 +280,7 @@ class Turn:
 
     async def _fail(self, error: SoloError) -> None:
         """Say what failed, in a fixed sentence, and record it by its name."""
-        self._failed(error)
+        self.failed(error)
         if self._stage != "speak":
             try:
                 await self.speaker.say(_APOLOGIES[self._stage])
@@ -298,21 +288,10 @@ class Turn:
             except SoloError as second:
                 self.ctx.log.warning("could not say so", turn_id=self.id, code=second.code)
 
-    def _failed(self, error: SoloError) -> None:
+    def failed(self, error: SoloError) -> None:
         self.outcome = "failed"
         self.error = Failed(code=error.code, message=error.message)
         self.ctx.log.warning("turn failed", turn_id=self.id, stage=self._stage, code=error.code, error=error.line())
-
-    def _finish(self) -> None:
-        self.understood.set()
-        self.mark("finished")
-        if self.gate.is_open:
-            self.ctx.publish(TurnFinished(source=self.source, summary=self.summary()))
-
-
-def _clauses(text: str) -> list[str]:
-    clauses = Clauses()
-    return [*clauses.feed(text), *clauses.flush()]
 
 
 async def exhaust(deltas: AsyncGenerator[str, None]) -> None:

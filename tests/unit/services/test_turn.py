@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.conversation.service import ConversationService, Tuned
+from services.conversation.service import ANSWERS, ConversationService, Tuned
 from services.conversation.talks import Talks
 from services.conversation.turn import exhaust
 from services.messages.audio import (
@@ -257,7 +257,7 @@ class TestEarsDie:
 
 def conversation(talks: Talks | None = None) -> ServiceSpec:
     kept = talks or Talks(300)
-    return ServiceSpec(name="conversation", make=lambda: ConversationService(Tuned(POLICY), kept), answers=(Ask,))
+    return ServiceSpec(name="conversation", make=lambda: ConversationService(Tuned(POLICY), kept), answers=ANSWERS)
 
 
 def utterance(*, pause: int = 0, pcm: bytes = b"question", name: str = "kitchen-1") -> UtteranceHeard:
