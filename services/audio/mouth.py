@@ -63,7 +63,7 @@ class Clock:
     def _advance(self) -> None:
         now = time.monotonic()
         if not self.paused:
-            self._played = min(self._given, self._played + now - self._since)
+            self._played = min(self._given, self._played + (now - self._since))
         self._since = now
 
 

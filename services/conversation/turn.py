@@ -32,7 +32,7 @@ from services.messages.conversation import (
     TurnStarted,
     TurnSummary,
 )
-from services.messages.language import ChatMessage
+from services.messages.language import ChatMessage, CompletionEnd
 from services.messages.skills import SkillMatch, SkillReply
 from services.messages.speech import Transcript
 from solo.bus import in_turn
@@ -87,7 +87,7 @@ class Turn:
         self.asks_back = False
         self.absent: Absent = NOTHING_ABSENT
         """What of the talk was not in the model's prompt word by word."""
-        self._thinking: Thinking | None = None
+        self._end: CompletionEnd | None = None
         self._recalled: Recalled = NOTHING
         self._stage = "hear"
         self._marks: dict[str, float] = {}
@@ -152,7 +152,7 @@ class Turn:
         self._marks.setdefault(point, time.monotonic() if at is None else at)
 
     def summary(self) -> TurnSummary:
-        end = self._thinking.end if self._thinking is not None else None
+        end = self._end
         marks = {name: round((at - self.origin) * 1000, 1) for name, at in self._marks.items()}
         if self.speaker.engine is not None:
             self._engines["tts"] = self.speaker.engine
@@ -181,7 +181,7 @@ class Turn:
     @property
     def dropped(self) -> int:
         """Messages of the history that the model had no room for."""
-        end = self._thinking.end if self._thinking is not None else None
+        end = self._end
         return end.receipt.dropped_messages if end is not None else 0
 
     async def _hear(self, transcript: Awaitable[Transcript], wake_word: str | None) -> str:
@@ -212,16 +212,15 @@ class Turn:
             return prompt(self.policy.system_prompt, history, remembered, self.heard)
 
         spoken = self.speaker.source is not None
-        self._thinking = thinking = Thinking(
-            self.ctx, self.policy, self.profile, spoken, self.id, messages, self._leave_out
-        )
+        thinking = Thinking(self.ctx, self.policy, self.profile, spoken, self.id, messages, self._leave_out)
         async with aclosing(thinking.answer(lambda: self._stage == "think")) as deltas:
             async for delta in deltas:
                 self.mark("first_token")
                 yield self._grow(delta)
                 await self._speak(clauses.feed(delta))
-        if thinking.end is not None:
-            self._engines["llm"] = thinking.end.engine
+        self._end = thinking.end
+        if self._end is not None:
+            self._engines["llm"] = self._end.engine
         await self._speak(clauses.flush())
         await self.speaker.end()
         self.asks_back = self.said.rstrip().endswith("?")

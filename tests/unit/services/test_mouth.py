@@ -103,6 +103,16 @@ async def test_heard_out(held_s: float) -> None:
     assert asyncio.get_running_loop().time() - began == pytest.approx(2.0 + held_s, abs=0.3)
 
 
+async def test_heard_out_whatever_the_clock_says() -> None:
+    """Far from zero, adding and taking away a time does not come out even."""
+    mouth = Mouth("kitchen")
+    await mouth.put(SoundOut(pcm=bytes(5292 * 2), sample_rate=22_050, turn_id="one", last=False))
+    await mouth.next()
+    async with asyncio.timeout(5):
+        await mouth.heard_out()
+    assert mouth.silent
+
+
 async def test_a_source_that_plays_nothing_is_not_waited_for_ever() -> None:
     mouth = await playing(2.0)
 
