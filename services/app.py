@@ -33,6 +33,7 @@ PARTS = (
     "services.metrics.spec",
     "services.chats.spec",
     "services.memory.spec",
+    "services.skills.spec",
     "services.conversation.spec",
     "services.wyoming.spec",
     "services.config.spec",

@@ -38,6 +38,7 @@ NEEDS = [
     (r"(GET|POST|DELETE) /api/turns(/.*)?", "chat"),
     (r"(GET|DELETE) /api/chats(/.*)?", "chat"),
     (r"GET /api/history", "chat"),
+    (r"(GET|DELETE) /api/timers(/.*)?", "chat"),
     (r"WS /ws/chat", "chat"),
     (r"WS /ws/voice", "audio"),
     # What is remembered. Making the index anew is for everybody's.

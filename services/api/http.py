@@ -28,6 +28,7 @@ from services.api.routes import (
     models,
     pages,
     privacy,
+    timers,
     turns,
     users,
     v1,
@@ -138,13 +139,15 @@ STATUS = {
     "security.unauthorized": 401,
     "security.unavailable": 503,
     "security.weak_password": 422,
+    "skills.no_timer": 404,
+    "skills.timers_unavailable": 503,
     "state.unusable": 507,
 }
 """HTTP status of each error code; 500 for the others."""
 
 ROUTES = (
     v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice, auth, users, keys, audit,
-    privacy, pages,
+    privacy, pages, timers,
 )  # fmt: skip
 """Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
 

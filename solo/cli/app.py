@@ -18,6 +18,7 @@ from solo.cli.exits import Exit
 from solo.cli.keys_app import keys
 from solo.cli.memory_app import memory
 from solo.cli.models_app import models
+from solo.cli.timers_app import timers
 from solo.cli.turns_app import turns
 from solo.cli.users_app import users
 from solo.errors import SoloError
@@ -42,6 +43,7 @@ app.add_typer(users)
 app.add_typer(keys)
 app.add_typer(audit)
 app.add_typer(turns)
+app.add_typer(timers)
 app.command()(chat)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -1,0 +1,1 @@
+"""Skills that somebody has written into files of a folder."""

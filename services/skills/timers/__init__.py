@@ -1,0 +1,1 @@
+"""Timers and alarms: kept, counted, told."""
