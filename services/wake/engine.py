@@ -15,7 +15,8 @@ class Detection(TypedDict):
 
 
 class WakeEngine(Protocol):
-    """Constructor options: `words` (ids), `sensitivity` (0..1), `threads`, and the vendor's own."""
+    """Constructor options: `words` (ids), `sensitivity` (0..1), `sensitivities` (of single words), `threads`,
+    and the vendor's own."""
 
     def load(self) -> dict[str, Any]:
         """Returns `engine`, `model`, and `words`: the ids it listens for."""

@@ -8,10 +8,10 @@ samples so exactly; resampling a marker, or mixing another sound in, destroys it
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.wake.adapters.hearing import Hearing, choose, require_sensitivity
+from services.wake.adapters.hearing import Hearing, Sensitivity, choose
 from services.wake.engine import Detection
 from solo.isolation.call import Call
 
@@ -38,15 +38,22 @@ def marker(word: str) -> bytes:
 
 
 class FakeWake:
-    """Options: `words` (None = all of `WORDS`); `sensitivity` and `threads` are taken and change nothing."""
+    """Options: `words` (None = all of `WORDS`); `sensitivity`, `sensitivities` and `threads` change nothing."""
 
-    def __init__(self, words: Sequence[str] | None = None, sensitivity: float = 0.5, threads: int = 1) -> None:
+    def __init__(
+        self,
+        words: Sequence[str] | None = None,
+        sensitivity: float = 0.5,
+        threads: int = 1,
+        sensitivities: Mapping[str, float] | None = None,
+    ) -> None:
         self._words = words
         self._sensitivity = sensitivity
+        self._sensitivities = sensitivities
 
     def load(self) -> dict[str, Any]:
         """Raises `ModelMissing` for a word without a marker."""
-        require_sensitivity(self._sensitivity)
+        Sensitivity(self._sensitivity, self._sensitivities)
         chosen = choose(self._words, {word: half_wave(word) for word in WORDS})
         by_half = {half: word for word, half in chosen.items()}
         self._hearing = Hearing(lambda: _Ear(by_half), STEP_SAMPLES)

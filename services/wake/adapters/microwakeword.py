@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.wake.adapters.hearing import Hearing, choose, require_sensitivity, threshold
+from services.wake.adapters.hearing import Hearing, Sensitivity, choose, threshold
 from services.wake.adapters.tflite import require_model
 from services.wake.engine import Detection
 from solo.isolation.call import Call
@@ -23,7 +23,8 @@ STEP_SAMPLES = 160
 
 
 class MicroWakeWord:
-    """Options: `words` (None = all bundled), `sensitivity`, `model_dir` with more `<word>.json` + `.tflite` pairs.
+    """Options: `words` (None = all bundled), `sensitivity`, `sensitivities`, `model_dir` with more
+    `<word>.json` + `.tflite` pairs.
 
     The engine computes in the calling thread alone, so `threads` changes nothing.
     """
@@ -33,17 +34,19 @@ class MicroWakeWord:
         words: Sequence[str] | None = None,
         sensitivity: float = 0.5,
         threads: int = 1,
+        sensitivities: Mapping[str, float] | None = None,
         model_dir: str | None = None,
     ) -> None:
         self._words = words
         self._sensitivity = sensitivity
+        self._sensitivities = sensitivities
         self._model_dir = model_dir
 
     def load(self) -> dict[str, Any]:
         """Raises `ModelMissing` or `ModelCorrupt`."""
         import pymicro_wakeword
 
-        require_sensitivity(self._sensitivity)
+        sensitivity = Sensitivity(self._sensitivity, self._sensitivities)
         bundled = Path(pymicro_wakeword.__file__).parent / "models"
         available = {model.value: bundled / f"{model.value}.json" for model in pymicro_wakeword.Model}
         if self._model_dir:
@@ -57,7 +60,7 @@ class MicroWakeWord:
             detectors = {}
             for word, path in configs.items():
                 detector = pymicro_wakeword.MicroWakeWord.from_config(path)
-                detector.probability_cutoff = threshold(detector.probability_cutoff, self._sensitivity)
+                detector.probability_cutoff = threshold(detector.probability_cutoff, sensitivity.of(word))
                 detectors[word] = detector
             return _Ear(pymicro_wakeword.MicroWakeWordFeatures(), detectors)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.wake.adapters.hearing import SAMPLE_BYTES, Hearing, choose, require_sensitivity, threshold
+from services.wake.adapters.hearing import SAMPLE_BYTES, Hearing, Sensitivity, choose, threshold
 from services.wake.adapters.tflite import require_model, with_threads
 from services.wake.engine import Detection
 from solo.isolation.call import Call
@@ -27,17 +27,20 @@ REARM_STEPS = 6
 
 
 class OpenWakeWord:
-    """Options: `words` (None = all bundled), `sensitivity`, `threads`, `model_dir` with more `<word>.tflite` files."""
+    """Options: `words` (None = all bundled), `sensitivity`, `sensitivities`, `threads`, `model_dir` with more
+    `<word>.tflite` files."""
 
     def __init__(
         self,
         words: Sequence[str] | None = None,
         sensitivity: float = 0.5,
         threads: int = 1,
+        sensitivities: Mapping[str, float] | None = None,
         model_dir: str | None = None,
     ) -> None:
         self._words = words
         self._sensitivity = sensitivity
+        self._sensitivities = sensitivities
         self._threads = threads
         self._model_dir = model_dir
 
@@ -45,7 +48,7 @@ class OpenWakeWord:
         """Raises `ModelMissing`, `ModelCorrupt` or, without the vendor's native library, `EngineError`."""
         import pyopen_wakeword
 
-        require_sensitivity(self._sensitivity)
+        sensitivity = Sensitivity(self._sensitivity, self._sensitivities)
         package = Path(pyopen_wakeword.__file__).parent
         library = next((package / "lib").glob("*tensorflowlite_c.*"), None)
         if library is None:
@@ -66,7 +69,8 @@ class OpenWakeWord:
             word: new_detector(word, tflite_model=path, libtensorflowlite_c_path=library)
             for word, path in models.items()
         }
-        shared = _Engine(features, detectors, threshold(DEFAULT_THRESHOLD, self._sensitivity))
+        above = {word: threshold(DEFAULT_THRESHOLD, sensitivity.of(word)) for word in models}
+        shared = _Engine(features, detectors, above)
         self._hearing = Hearing(shared.open_ear, STEP_SAMPLES)
         return {
             "engine": f"pyopen-wakeword {metadata.version('pyopen-wakeword')}",
@@ -106,7 +110,7 @@ class _State:
 class _Engine:
     """One set of interpreters for all sessions, each of which brings its state (0.9 MB) instead of models (5 MB)."""
 
-    def __init__(self, features: Any, detectors: dict[str, Any], above: float) -> None:
+    def __init__(self, features: Any, detectors: dict[str, Any], above: dict[str, float]) -> None:
         self._features = features
         self._detectors = detectors
         self._above = above
@@ -121,7 +125,7 @@ class _Engine:
     def hear(self, state: _State, block: bytes) -> tuple[_State, set[str]]:
         """The state after `block`, and the words whose score is above the threshold within it."""
         self._restore(state)
-        words = {word for word, score in self._scores(block) if score > self._above}
+        words = {word for word, score in self._scores(block) if score > self._above[word]}
         return self._save(), words
 
     def _scores(self, block: bytes) -> Iterator[tuple[str, float]]:

@@ -11,11 +11,11 @@ import inspect
 import re
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.wake.adapters.hearing import Hearing, choose, require_sensitivity
+from services.wake.adapters.hearing import Hearing, Sensitivity, choose
 from services.wake.engine import Detection
 from solo.isolation.call import Call
 from solo.isolation.engine import EngineError
@@ -26,7 +26,8 @@ _FILE_TAIL = re.compile(r"_([a-z]{2}_)?(linux|mac|windows|raspberry-pi|jetson|be
 
 
 class Porcupine:
-    """Options: `words`, `sensitivity`, `threads`, `access_key`, `model_dir` with more `.ppn` files, `package_dir`.
+    """Options: `words`, `sensitivity`, `sensitivities`, `threads`, `access_key`, `model_dir` with more `.ppn` files,
+    `package_dir`.
 
     A word's id is its keyword in lower case with underscores, `hey_google`. `package_dir` is a folder to import
     `pvporcupine` from, for a version other than the installed one.
@@ -37,12 +38,14 @@ class Porcupine:
         words: Sequence[str] | None = None,
         sensitivity: float = 0.5,
         threads: int = 1,
+        sensitivities: Mapping[str, float] | None = None,
         access_key: str = "",
         model_dir: str | None = None,
         package_dir: str | None = None,
     ) -> None:
         self._words = DEFAULT_WORDS if words is None else words
         self._sensitivity = sensitivity
+        self._sensitivities = sensitivities
         self._threads = threads
         self._access_key = access_key
         self._model_dir = model_dir
@@ -50,7 +53,7 @@ class Porcupine:
 
     def load(self) -> dict[str, Any]:
         """Raises `ModelMissing`, or `EngineError` when the key is missing or Porcupine refuses to start."""
-        require_sensitivity(self._sensitivity)
+        sensitivity = Sensitivity(self._sensitivity, self._sensitivities)
         vendor = self._import_vendor()
         files = [Path(path) for path in vendor.KEYWORD_PATHS.values()]
         if self._model_dir:
@@ -59,7 +62,7 @@ class Porcupine:
 
         options: dict[str, Any] = {
             "keyword_paths": [str(path) for path in keywords.values()],
-            "sensitivities": [self._sensitivity] * len(keywords),
+            "sensitivities": [sensitivity.of(word) for word in keywords],
         }
         accepted = inspect.signature(vendor.create).parameters
         if "access_key" in accepted:
