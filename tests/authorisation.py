@@ -59,6 +59,8 @@ NEEDS = [
     (r"GET /api/config", "config.read"),
     (r"PATCH /api/config", "config.write"),
     (r"POST /api/stop", "daemon.control"),
+    # It opens a microphone in somebody's room.
+    (r"POST /api/listen(/end)?", "daemon.control"),
     (r"(GET|POST) /api/privacy", "daemon.control"),
     (r"(GET|POST) /api/auth/(me|logout|ticket)", "chat"),
     (r"(GET|POST|DELETE) /api/keys(/.*)?", "keys.own"),

@@ -22,6 +22,7 @@ from services.api.routes import (
     events,
     health,
     keys,
+    listen,
     llm,
     memory,
     metrics,
@@ -45,6 +46,7 @@ STATUS = {
     "api.no_chat": 404,
     "api.no_job": 404,
     "api.no_such_file": 404,
+    "api.no_source": 404,
     "api.no_such_key": 404,
     "api.no_such_model": 404,
     "api.no_such_response": 404,
@@ -147,7 +149,7 @@ STATUS = {
 
 ROUTES = (
     v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice, auth, users, keys, audit,
-    privacy, pages, timers,
+    privacy, pages, timers, listen,
 )  # fmt: skip
 """Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from services.messages.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, SoundHeard, SourceClosed, WakeWordHeard
 from services.messages.speech import Transcribe
 from services.messages.waking import WakeWordConfirmed, WakeWordRejected
-from services.wake.verifying import PreRoll, Verdict, judge
+from services.wake.verifying import PreRoll, Verdict, judge, phrase
 from solo.bus import Overflow
 from solo.errors import SoloError
 from solo.isolation.process import EngineProcess, EngineSpec
@@ -83,7 +83,9 @@ async def _look_again(ctx: Context, heard: WakeWordHeard, pcm: bytes) -> None:
     text, verdict = "", None
     if pcm:
         try:
-            transcript = await ctx.request(Transcribe(pcm=pcm, partial=True), within=VERIFY_WITHIN_S)
+            transcript = await ctx.request(
+                Transcribe(pcm=pcm, prompt=phrase(heard.word), partial=True), within=VERIFY_WITHIN_S
+            )
             text, verdict = transcript.text, judge(transcript.text, heard.word)
         except SoloError as error:
             ctx.log.debug("a wake word was not looked at again", why=error.line())

@@ -55,7 +55,8 @@ def specs(settings: WakeSettings, machine: MachineSettings, _: Database) -> Sequ
     options: dict[str, object] = {}
     if settings.engine != "fake":
         options = {"words": list(settings.words) or None, "sensitivity": settings.sensitivity}
-        options["sensitivities"] = dict(settings.sensitivities)
+        if settings.engine != "wyoming":
+            options["sensitivities"] = dict(settings.sensitivities)
     if settings.engine == "porcupine":
         options["access_key"] = settings.access_key.get_secret_value() if settings.access_key else None
     if settings.engine == "wyoming":

@@ -26,6 +26,12 @@ class Verdict(StrEnum):
     """Something else was said."""
 
 
+def phrase(word: str) -> str:
+    """`okay_nabu` -> `Okay Nabu.`: told to the recogniser as likely, since noise makes it guess, and other words are
+    understood all the same."""
+    return word.replace("_", " ").title() + "."
+
+
 def judge(text: str, word: str) -> Verdict:
     """`word` is an id, such as `okay_nabu`. Words next to each other may have been heard as one, and one as two."""
     heard = re.findall(r"[^\W\d_]+", text.lower())

@@ -116,6 +116,19 @@ def voice(
 
 
 @app.command()
+def listen(
+    hold: Annotated[bool, typer.Option("--hold", help="Push-to-talk: until Enter or Ctrl+C, whatever pauses.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Listen for so long.", min=0.5, max=120)] = None,
+    source: Annotated[str, typer.Option(help="Name of a sound source.")] = "microphone",
+    as_json: AsJson = False,
+) -> None:
+    """Have the microphone listen now, without the wake word."""
+    from solo.cli import listen as command
+
+    raise typer.Exit(command.listen(command.Wish(source, hold or seconds is not None, seconds, as_json)))
+
+
+@app.command()
 def stop(as_json: AsJson = False) -> None:
     """Stop the daemon: what is under way is finished first."""
     from solo.cli import status as command
@@ -171,7 +184,7 @@ _BAD_INPUT = (
     *("cli.bad_", "egress.bad_", "replay.bad_"),
     *("models.bad_name", "models.bad_source", "models.unknown", "models.exists"),
     *("security.weak_password", "security.name_taken", "security.no_", "security.bad_scope"),
-    *("api.key_too_wide", "api.no_such_key", "api.bad_request"),
+    *("api.key_too_wide", "api.no_such_key", "api.bad_request", "api.no_source"),
 )
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
 

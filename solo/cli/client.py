@@ -164,6 +164,17 @@ class Client:
         except websockets.ConnectionClosed as error:
             raise Refused(f"the daemon on {self.address} closed the connection in mid-turn") from error
 
+    @asynccontextmanager
+    async def facts(self) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Everything that happens, from now on."""
+        try:
+            async with connect(
+                f"ws://{self.address}/ws/events", additional_headers=self._headers(), max_size=16 * 1024 * 1024
+            ) as socket:
+                yield (json.loads(message) async for message in socket)
+        except (OSError, websockets.InvalidHandshake) as error:
+            raise self._no_daemon() from error
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, within: float) -> dict[str, Any]:
         try:
             response = httpx.request(

@@ -167,6 +167,13 @@ class TestWakeEngine:
             Child(case.adapter, **case.options, sensitivity=sensitivity)
         assert refused.value.hint
 
+    def test_a_word_may_have_a_sensitivity_of_its_own(self, case: Case) -> None:
+        chosen, _ = case.words
+        with Child(case.adapter, **case.options, words=[chosen], sensitivities={chosen: 0.6}) as engine:
+            assert [word for word, _ in hear(engine, "a", LEAD + case.sound(chosen) + TAIL)] == [chosen]
+        with pytest.raises(EngineError, match="sensitivity"):
+            Child(case.adapter, **case.options, words=[chosen], sensitivities={chosen: 2.0})
+
     @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
     def test_it_keeps_to_one_thread(self, engine: Child, session: str) -> None:
         engine("feed", session, noise(3, -30))

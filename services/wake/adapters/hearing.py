@@ -85,6 +85,11 @@ def threshold(default: float, sensitivity: float) -> float:
     return min(STRICTEST, 1 / (1 + math.exp(-odds)))
 
 
+def require_sensitivity(sensitivity: float) -> None:
+    if not 0 <= sensitivity <= 1:
+        raise EngineError(f"sensitivity {sensitivity} is not within 0 to 1", hint="Set SOLO_WAKE__SENSITIVITY to 0.5.")
+
+
 class Sensitivity:
     """How easily each word wakes. Raises `EngineError` for one off the scale."""
 
@@ -92,9 +97,7 @@ class Sensitivity:
         self._usual = usual
         self._of_words = dict(of_words or {})
         for each in (usual, *self._of_words.values()):
-            if not 0 <= each <= 1:
-                hint = "Set SOLO_WAKE__SENSITIVITY to 0.5."
-                raise EngineError(f"sensitivity {each} is not within 0 to 1", hint=hint)
+            require_sensitivity(each)
 
     def of(self, word: str) -> float:
         return self._of_words.get(word, self._usual)

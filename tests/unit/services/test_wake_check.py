@@ -142,6 +142,7 @@ class TestLooksAgain:
         assert (confirmed.word, confirmed.at, confirmed.why, confirmed.text) == ("alexa", heard.at, "words", "Alexa.")
         assert facts.index(heard) < facts.index(confirmed), "the ear listens at once"
         assert asked[0].partial
+        assert asked[0].prompt == "Alexa."
         assert marker("alexa")[:1000] in asked[0].pcm
 
     async def test_one_that_was_not_said_is_rejected(self, bus: Bus) -> None:
