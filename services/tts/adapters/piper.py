@@ -12,6 +12,7 @@ from services.tts.adapters.loudness import AUDIBLE, amplified, from_first_audibl
 from services.tts.adapters.pieces import begun_early, sayable, short_enough
 from services.tts.adapters.seam import NoSeam, cut
 from services.tts.adapters.vits import Vits
+from services.tts.adapters.wording.wording import worded
 from solo.isolation.call import Call
 from solo.isolation.engine import EngineError, ModelCorrupt, ModelMissing
 
@@ -75,7 +76,8 @@ class Piper:
         """As the port says: a sentence begins with a piece of about 0.3 s, and goes on with longer ones."""
         first = True
         # Double brackets would make Piper read their content as phonemes.
-        plain = _TITLE.sub(r"\1", text.replace("[[", " ").replace("]]", " "))
+        said = worded(text.replace("[[", " ").replace("]]", " "), self._voice.config.espeak_voice)
+        plain = _TITLE.sub(r"\1", said)
         for stretch in begun_early(short_enough(sayable(plain))):
             for phonemes in self._voice.phonemize(stretch):
                 if call.cancelled:

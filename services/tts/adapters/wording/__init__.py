@@ -1,0 +1,1 @@
+"""Written text into the words that a voice should say."""
