@@ -144,6 +144,7 @@ STATUS = {
     "skills.no_timer": 404,
     "skills.timers_unavailable": 503,
     "state.unusable": 507,
+    "tts.unknown_voice": 404,
 }
 """HTTP status of each error code; 500 for the others."""
 

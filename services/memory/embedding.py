@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.memory.on_demand import OnDemandEngine
 from services.messages.passages import Embed, Vectors
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied
+from solo.isolation.on_demand import OnDemandEngine
 from solo.isolation.process import EngineProcess, EngineSpec
 from solo.supervision import Context
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from services.memory.embedding import MOST_TEXTS, WITHIN_S
-from services.memory.on_demand import OnDemandEngine
 from solo.errors import SoloError
+from solo.isolation.on_demand import OnDemandEngine
 from solo.isolation.process import EngineSpec
 from solo.logs import get_logger
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from services.memory.on_demand import OnDemandEngine
 from services.messages.passages import Chunk, DocumentRead, ReadDocument
 from solo.isolation.engine import EngineDied
+from solo.isolation.on_demand import OnDemandEngine
 from solo.isolation.process import EngineSpec
 from solo.supervision import Context
 

@@ -141,7 +141,9 @@ class Voice(BaseModel):
     engine: str
     """That runs it."""
     sample_rate: int
-    """Hz."""
+    """Hz; 0: not known before it has spoken."""
+    language: str = ""
+    """ISO 639-1 of what it speaks; empty: not known."""
 
 
 class ListVoices(Request[tuple[Voice, ...]]):

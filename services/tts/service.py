@@ -1,17 +1,16 @@
-"""Answers `Synthesize` with an engine in a child process."""
+"""Keeps the usual voice, an engine in a child process."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
-from services.messages.speech import ListVoices, SoundChunk, Synthesize, Voice
+from services.messages.speech import SoundChunk
+from services.messages.voices import SpeakUsual
+from services.tts.speaking import spoken
 from solo.isolation.process import EngineProcess, EngineSpec
 from solo.supervision import Context
-
-WITHIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +21,11 @@ class TTSService:
     async def run(self, ctx: Context) -> None:
         async with EngineProcess(self.engine).running() as engine:
             ctx.engine = engine.state
-            shown = engine.state()
-            sample_rate = int(engine.info["sample_rate"])
 
-            async def synthesize(question: Synthesize) -> AsyncGenerator[SoundChunk, None]:
-                wishes: dict[str, Any] = {} if question.speed == 1.0 else {"speed": question.speed}
-                async with engine.stream("synthesize", within=WITHIN_S, text=question.text, **wishes) as pieces:
-                    async for pcm in pieces:
-                        yield SoundChunk(pcm=pcm, sample_rate=sample_rate, engine=f"{shown.engine} {shown.model}")
-
-            async def voices(_: ListVoices) -> tuple[Voice, ...]:
-                return (Voice(name=shown.model, engine=shown.engine, sample_rate=sample_rate),)
+            async def speak(question: SpeakUsual) -> AsyncGenerator[SoundChunk, None]:
+                async with aclosing(spoken(engine, question.text, question.speed)) as sounds:
+                    async for sound in sounds:
+                        yield sound
 
             ctx.ready()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(ctx.answer(Synthesize, synthesize))
-                tasks.create_task(ctx.answer(ListVoices, voices))
+            await ctx.answer(SpeakUsual, speak)

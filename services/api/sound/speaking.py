@@ -120,8 +120,9 @@ async def _file(ctx: Context, asked: SpeechRequest) -> AsyncGenerator[bytes, Non
 
 
 async def _chunks(ctx: Context, asked: SpeechRequest) -> AsyncGenerator[SoundChunk, None]:
+    voice = None if asked.voice.lower() in ALIASES else asked.voice
     for sentence in sentences(asked.input):
-        question = Synthesize(text=sentence, speed=asked.speed)
+        question = Synthesize(text=sentence, speed=asked.speed, voice=voice)
         async with ctx.stream(question, within=_SENTENCE_WITHIN_S) as chunks:
             async for chunk in chunks:
                 yield chunk

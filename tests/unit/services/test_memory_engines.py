@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from services.memory.embedding import Batches, EmbedderService
-from services.memory.on_demand import OnDemandEngine
 from services.memory.reading import ReaderService
 from services.messages.passages import Embed, ReadDocument
 from solo.bus import Bus
 from solo.errors import SoloError
+from solo.isolation.on_demand import OnDemandEngine
 from solo.isolation.process import EngineSpec
 from solo.supervision import Context, ServiceSpec, State
 from tests.stubs.services import supervised

@@ -21,6 +21,7 @@ class OnDemandEngine:
         self._wanted = asyncio.Event()
         self._left = asyncio.Event()
         self._users = 0
+        self._dismissed = False
         self._engine: asyncio.Future[EngineProcess] = asyncio.get_running_loop().create_future()
 
     def state(self) -> EngineState | None:
@@ -45,6 +46,12 @@ class OnDemandEngine:
             self._users -= 1
             self._left.set()
 
+    def dismiss(self) -> None:
+        """End it as soon as nobody uses it; whoever wants it later starts it again."""
+        if self.state() is not None:
+            self._dismissed = True
+            self._wanted.set()
+
     async def run(self) -> None:
         """Owns the process; until cancelled."""
         task = asyncio.current_task()
@@ -61,6 +68,7 @@ class OnDemandEngine:
     async def _live(self) -> None:
         """One process from its start to its end."""
         engine: EngineProcess | None = None
+        self._dismissed = False
         try:
             async with EngineProcess(self._spec).running() as engine:
                 self._engine.set_result(engine)
@@ -89,6 +97,8 @@ class OnDemandEngine:
                 self._left.clear()
                 await self._left.wait()
             self._wanted.clear()
+            if self._dismissed:
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._idle_s):
                     await self._wanted.wait()
