@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 STAMP := $(VENV)/.installed
 PORCUPINE := .cache/pvporcupine-1.9.5
+PIPECAT := .cache/pipecat/.installed
 # Rounds of every fault in `make faults`; `make test` runs each once.
 ROUNDS ?= 10
 
@@ -14,13 +15,14 @@ ROUNDS ?= 10
 BODIES ?= 15000
 EXAMPLES ?= 1000
 
-.PHONY: help setup run test check format bench faults fuzz lock docs clean
+.PHONY: help setup run test check format bench bench-voice faults fuzz lock docs clean
 
 help:
 	@echo "make run     start Solo and its dashboard (Ctrl+C stops)"
 	@echo "make test    all tests, with real engines; slow suites in their short form"
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   measure against the bare engines"
+	@echo "make bench-voice  voice-to-voice against Pipecat with the same models, which it installs for that"
 	@echo "make faults  kill, freeze and crash every engine, ROUNDS=$(ROUNDS) times each"
 	@echo "make fuzz    what is allowed and what is not, EXAMPLES=$(EXAMPLES) times for every route"
 	@echo "make lock    resolve the dependencies afresh; make docs regenerates the reference pages"
@@ -58,6 +60,9 @@ format: setup
 bench: setup
 	$(BIN)/python -m tests.bench
 
+bench-voice: setup $(PIPECAT)
+	$(BIN)/python -m tests.bench against_pipecat
+
 faults: setup
 	TEST_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
 
@@ -77,6 +82,12 @@ lock: setup
 $(PORCUPINE): $(STAMP)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $(PORCUPINE) pvporcupine==1.9.5 \
 		|| echo "pvporcupine 1.9.5 cannot be installed here; its contract test will be skipped"
+
+# A peer to measure against, in an environment of its own; nothing of Solo needs it.
+$(PIPECAT): $(STAMP)
+	@$(BIN)/uv venv --quiet --clear .cache/pipecat
+	@$(BIN)/uv pip install --quiet --python .cache/pipecat/bin/python "pipecat-ai[whisper,piper,silero,openai]==1.14"
+	@touch $(PIPECAT)
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

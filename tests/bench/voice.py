@@ -32,7 +32,7 @@ def measure() -> dict[str, Any]:
                     if round_:  # the first round warms up
                         turns.append(turn)
             loop = running.status()["loop"]
-        bare = _bare(Path(folder), asked)
+        bare_times = bare(Path(folder), asked, ConversationSettings().system_prompt)
     answered = [turn for turn in turns if turn["latency_ms"]["voice_to_voice"] is not None]
     figures: dict[str, Any] = {"turns answered": f"{len(answered)} of {len(turns)}"}
     medians = {point: statistics.median(turn["latency_ms"][point] for turn in answered) for point in _POINTS}
@@ -43,7 +43,7 @@ def measure() -> dict[str, Any]:
     wait = medians["end_of_turn"]
     total = wait
     figures["end-of-speech wait, ms"] = round(wait)
-    for engine, times in bare.items():
+    for engine, times in bare_times.items():
         own = statistics.median(item["seconds"] for item in times) * 1000
         figures[f"bare {engine}, median ms"] = round(own)
         total += own
@@ -54,9 +54,9 @@ def measure() -> dict[str, Any]:
     return figures
 
 
-def _bare(folder: Path, asked: list[tuple[str, bytes]]) -> dict[str, list[dict[str, Any]]]:
+def bare(folder: Path, asked: list[tuple[str, bytes]], system: str) -> dict[str, list[dict[str, Any]]]:
+    """By engine: what each took alone for each of these spoken questions, one after the other."""
     heard = _run(folder, "stt", [{"pcm": base64.b64encode(pcm).decode()} for _, pcm in asked])
-    system = ConversationSettings().system_prompt
     said = _run(folder, "llm", [{"system": system, "text": item["text"]} for item in heard])
     spoken = _run(folder, "tts", [{"clause": item["clause"]} for item in said])
     return {"stt": heard, "llm": said, "tts": spoken}
