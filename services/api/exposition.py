@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 
 from services.api.figures import Figures, Histograms, Traffic
+from services.api.voice_figures import VoiceFigures
 from services.messages.pool import PoolState
 from services.messages.responses import CacheState
 from solo.supervision import SystemState
@@ -31,6 +32,7 @@ class Snapshot:
     figures: Figures
     traffic: Traffic | None
     """None: the door is not counted (tests)."""
+    voice: VoiceFigures = field(default_factory=VoiceFigures)
 
 
 class _Collector:
@@ -44,6 +46,7 @@ class _Collector:
         if self._snapshot.cache is not None:
             yield from _cache(self._snapshot.cache)
         yield from _figures(self._snapshot.figures)
+        yield from _voice(self._snapshot.voice)
         if self._snapshot.traffic is not None:
             yield from _traffic(self._snapshot.traffic)
 
@@ -190,6 +193,41 @@ def _figures(figures: Figures) -> Iterator[Metric]:
     )
     yield _histogram("e2e_request_latency_seconds", "From question to end of answer.", figures.whole, _MODEL)
     yield _histogram("request_queue_time_seconds", "In line for a model.", figures.waited, _MODEL)
+
+
+def _voice(voice: VoiceFigures) -> Iterator[Metric]:
+    yield _counter(
+        "speculations",
+        "Turns begun in a pause: hit, it was the end; miss, thrown away.",
+        [([each], n) for each, n in voice.speculations.items()],
+        ["outcome"],
+    )
+    yield _counter("speculation_saved_seconds", "Work done before a turn was decided.", [([], voice.saved_s)])
+    yield _counter("speculation_spent_seconds", "Work thrown away.", [([], voice.spent_s)])
+    yield _counter(
+        "interruptions",
+        "Speech over answers, by what it was taken for.",
+        [(list(labels), n) for labels, n in voice.interruptions.items()],
+        ["verdict", "reason"],
+    )
+    yield _counter(
+        "pauses_judged",
+        "Pauses that something besides their length was known of.",
+        [([each], n) for each, n in voice.judgements.items()],
+        ["by"],
+    )
+    yield _histogram(
+        "barge_in_paused_seconds",
+        "From the onset of speech over an answer to the held sound.",
+        Histograms({(): voice.paused}),
+        (),
+    )
+    yield _histogram(
+        "barge_in_decided_seconds",
+        "From the onset of speech over an answer to the decision on it.",
+        Histograms({(): voice.decided}),
+        (),
+    )
 
 
 def _traffic(traffic: Traffic) -> Iterator[Metric]:

@@ -12,9 +12,10 @@ from datetime import datetime
 from itertools import islice
 
 from services.api.figures import Figures
+from services.api.voice_figures import FOLLOWED, VoiceFigures
 from services.messages.conversation import TurnFinished, TurnSummary
 from services.messages.pool import QuestionAnswered
-from solo.bus import Overflow
+from solo.bus import Event, Overflow
 from solo.supervision import Context
 
 MOST = 100
@@ -46,11 +47,14 @@ class RecentTurns:
         self._awaited: dict[str, asyncio.Future[TurnSummary]] = {}
         self._tokens_per_s: float | None = None
         self.figures = Figures()
+        self.voice = VoiceFigures()
 
     async def follow(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_turns(ctx))
             tasks.create_task(self._follow_questions(ctx))
+            for kind in FOLLOWED:
+                tasks.create_task(self._follow_voice(ctx, kind))
 
     async def _follow_turns(self, ctx: Context) -> None:
         async with ctx.subscribe(TurnFinished, limit=256, overflow=Overflow.DROP_OLDEST, through_drain=True) as box:
@@ -62,6 +66,11 @@ class RecentTurns:
         async with ctx.subscribe(QuestionAnswered, limit=1024, overflow=Overflow.DROP_OLDEST) as box:
             async for event in box:
                 self.figures.of_question(event)
+
+    async def _follow_voice(self, ctx: Context, kind: type[Event]) -> None:
+        async with ctx.subscribe(kind, limit=256, overflow=Overflow.DROP_OLDEST) as box:
+            async for event in box:
+                self.voice.take(event)
 
     def add(self, turn: TurnSummary) -> None:
         self._turns.setdefault(turn.profile, deque(maxlen=MOST)).append(turn)

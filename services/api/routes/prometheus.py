@@ -42,6 +42,7 @@ async def metrics(request: Request, house: TheHouse) -> Response:
         cache=cache,
         figures=house.recent.figures,
         traffic=request.scope.get(KEY),
+        voice=house.recent.voice,
     )
     return Response(exposition(snapshot), media_type=CONTENT_TYPE)
 

@@ -8,10 +8,13 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+import pytest
+
 from services.api.figures import MOST_MODELS, SECONDS, Counted, Figures, Histogram, Traffic
 from services.api.house import House
 from services.api.http import application
 from services.api.recent import RecentTurns
+from services.api.voice_figures import VoiceFigures
 from services.messages.conversation import Latency, Tokens, TurnFinished, TurnSummary
 from services.messages.pool import (
     DescribePool,
@@ -23,6 +26,7 @@ from services.messages.pool import (
     RoleState,
 )
 from services.messages.responses import CacheState, DescribeCache
+from services.messages.turntaking import BargeInDecided, BargeInStarted, PauseJudged, Speculated, Verdict
 from solo.bus import Bus
 from solo.supervision import Context, Describe, EngineState, ServiceState, State, SystemState
 from solo.supervision.state import BusState, LoopState, MemoryState
@@ -157,6 +161,25 @@ async def test_parts_that_are_away_are_left_out(bus: Bus, ctx: Context) -> None:
     found, _ = await scraped(bus, ctx, parts=False)
     assert ("solo_up", "1") in found
     assert not any(name[0].startswith(("solo_requests_running", "solo_answer_cache")) for name in found)
+
+
+def test_what_turn_taking_did_is_counted() -> None:
+    voice = VoiceFigures()
+    for event in (
+        Speculated(source="kitchen", hit=True, saved_ms=250),
+        Speculated(source="kitchen", hit=False, spent_ms=100),
+        Speculated(source="kitchen", hit=True, saved_ms=150),
+        BargeInStarted(source="kitchen", paused_ms=90),
+        BargeInDecided(source="kitchen", verdict=Verdict.RESUME, why="echo", decided_ms=420),
+        PauseJudged(source="kitchen", utterance="kitchen-1", pause=1, wait_ms=200, by="words"),
+        PauseJudged(source="kitchen", utterance="kitchen-1", pause=2, wait_ms=200, by="smart-turn v3.2"),
+    ):
+        voice.take(event)
+    assert voice.speculations == {"hit": 2, "miss": 1}
+    assert (voice.saved_s, voice.spent_s) == (pytest.approx(0.4), pytest.approx(0.1))
+    assert voice.interruptions == {("resume", "echo"): 1}
+    assert voice.judgements == {"words": 1, "model": 1}
+    assert dict(voice.decided.buckets())["0.5"] == 1
 
 
 def test_buckets_are_cumulative_and_end_with_all() -> None:
