@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from services.api.figures import MOST_MODELS, SECONDS, Counted, Figures, Histogram, Traffic
 from services.api.house import House
