@@ -54,6 +54,15 @@ class Ear:
         if self._attached.wake:
             self._call(Start(at, word, self._policy.question_within_s))
 
+    def dismissed(self, at: int) -> None:
+        """What was heard there was no wake word after all: nobody is listened to because of it."""
+        if self._called is not None and self._called.word and self._called.origin == at:
+            self._called = None
+        one = self._utterance
+        if one is not None and one.start.word and one.origin == at and self._doing != "answering":
+            one.dismissed = True
+            self._hearing.nudge()
+
     def called(self, *, hold: bool) -> None:
         """Listen now, without a wake word."""
         if not self._listens_once:
@@ -132,7 +141,7 @@ class Ear:
             if heard:
                 self._doing = "answering"
                 continue
-            if one.start.told:
+            if one.start.told and not one.dismissed:
                 self._nothing("no_speech")
             if self._hearing.ended or self._listens_once:
                 break
@@ -210,7 +219,7 @@ class Ear:
         """Until its end, which is published; False when nobody spoke."""
         ends, patience_s = one.ends, one.start.patience_s
         keep_s = self._policy.endpointing.most_ms / 1000 + self._policy.before_wake_s + KEEP_S
-        while True:
+        while not one.dismissed:
             for score in self._hearing.scores():
                 if (decision := ends.feed(score)) is Decision.ENDED:
                     return self._finish(one, whole=True)
@@ -225,6 +234,7 @@ class Ear:
             if pcm is None:
                 return self._finish(one, whole=False)
             await self._hearing.score(pcm)
+        return False
 
     def _take(self, one: Utterance, decision: Decision | None) -> None:
         """Tell what happened: that somebody is silent is one fact, that they may have finished another."""

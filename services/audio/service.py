@@ -37,6 +37,7 @@ from services.messages.playback import (
     VolumeChanged,
 )
 from services.messages.turntaking import AnswerAwaited, EndUtterance, ListenNow, PauseJudged
+from services.messages.waking import WakeWordRejected
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
 from solo.supervision import Context, ServiceStateChanged, State
@@ -47,7 +48,7 @@ ANSWERS = (
 )  # fmt: skip
 _FOLLOWED = (
     SoundEnded, WakeWordHeard, OnlyWakeWordHeard, TurnFinished, PauseJudged, ListenNow, EndUtterance, AnswerAwaited,
-    SoundPlayed,
+    SoundPlayed, WakeWordRejected,
 )  # fmt: skip
 
 
@@ -147,6 +148,8 @@ class AudioService:
             case WakeWordHeard():
                 if self._rooms.is_first(source.attached.room, event):
                     ear.woken(event.word, event.at)
+            case WakeWordRejected():
+                ear.dismissed(event.at)
             case OnlyWakeWordHeard():
                 ear.listen_again(event.word)
             case PauseJudged():

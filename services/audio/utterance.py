@@ -66,6 +66,8 @@ class Utterance:
     looked_at: int = 0
     released: bool = field(default=False)
     """The speaker has said that it is over."""
+    dismissed: bool = field(default=False)
+    """What it was listened to for was no wake word."""
 
     @property
     def origin(self) -> int:

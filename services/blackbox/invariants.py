@@ -18,6 +18,7 @@ from services.messages.conversation import TurnFinished, TurnStarted
 from services.messages.invariants import Invariant
 from services.messages.playback import Playback, PlaybackResumed
 from services.messages.turntaking import BargeInDecided, BargeInStarted, ListenNow, SpeechResumed
+from services.messages.waking import WakeWordRejected
 from solo.bus import Event
 from solo.supervision import ServiceStateChanged, State
 
@@ -126,7 +127,7 @@ class Watch:
                     self._phases[source] = _Phase("speaking", now)
             case UtteranceHeard(source=source):
                 self._phases[source] = _Phase("heard", now)
-            case NothingHeard(source=source):
+            case NothingHeard(source=source) | WakeWordRejected(source=source):
                 self._phases.pop(source, None)
             case TurnStarted(source=source, turn_id=str(turn)):
                 self._phases.pop(source, None)

@@ -44,6 +44,7 @@ from services.messages.turntaking import (
     SpeechResumed,
     Verdict,
 )
+from services.messages.waking import WakeWordRejected
 from solo.bus import Event, Overflow
 from solo.errors import SoloError
 from solo.supervision import Context
@@ -99,6 +100,7 @@ class ConversationService:
             NothingHeard: self._nothing,
             WakeWordHeard: self._interrupt,
             ListenNow: self._interrupt,
+            WakeWordRejected: self._dismissed,
             SourceClosed: self._closed,
         }
 
@@ -217,6 +219,11 @@ class ConversationService:
     def _interrupt(self, event: WakeWordHeard | ListenNow) -> None:
         """The wake word while Solo answers means: listen to me."""
         self._turns.cancel(event.source)
+
+    def _dismissed(self, event: WakeWordRejected) -> None:
+        """Nobody meant Solo: what was begun for them is dropped."""
+        self._partials.forget(event.source)
+        self._proposals.drop(event.source)
 
     def _closed(self, event: SourceClosed) -> None:
         """A source that is gone needs no answer."""

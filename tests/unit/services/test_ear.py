@@ -356,6 +356,19 @@ class TestWithWakeWord:
         assert heard.wake_word == "okay_nabu"
         assert loud_part(heard.pcm)[1] == pytest.approx(2.1, abs=0.05)
 
+    async def test_what_was_none_is_let_go_in_silence(self, bus: Bus, ctx: Context) -> None:
+        async with listening(bus, ctx, wake=True) as rig:
+            await rig.hear(speech((2.0, False), (0.7, True)))
+            await self.wake(rig, at=int(2.6 * SAMPLE_RATE))
+            await rig.hear(speech((0.3, False), (0.5, True)))
+            rig.ear.dismissed(int(2.6 * SAMPLE_RATE))
+            await rig.hear(speech((1.0, True), (1.0, False)))
+            assert rig.of(UtteranceHeard) == rig.of(NothingHeard) == []
+            assert rig.ear.state().state == "waiting for wake word"
+            await self.wake(rig)
+            await rig.hear(speech((0.3, False), (1.0, True), (1.0, False)))
+            assert len(rig.of(UtteranceHeard)) == 1
+
     async def test_an_ear_without_one_does_not_wake(self, bus: Bus, ctx: Context) -> None:
         async with listening(bus, ctx, wake=False) as rig:
             await rig.hear(speech((0.5, False), (0.7, True)))
