@@ -96,7 +96,9 @@ class Transcriber(BaseModel):
     engine: str
     """That runs it."""
     multilingual: bool
-    """It knows more languages than English, and can translate into English."""
+    """It, or one of the others, knows more languages than English, and can translate into English."""
+    others: tuple[str, ...] = ()
+    """Models that are asked for what it cannot do, such as `tiny.en`."""
 
 
 class DescribeTranscriber(Request[Transcriber]):

@@ -24,11 +24,16 @@ class OnDemandEngine:
         self._dismissed = False
         self._engine: asyncio.Future[EngineProcess] = asyncio.get_running_loop().create_future()
 
-    def state(self) -> EngineState | None:
+    @property
+    def awake(self) -> EngineProcess | None:
         """None while it sleeps."""
         if not self._engine.done() or self._engine.cancelled() or self._engine.exception() is not None:
             return None
-        return self._engine.result().state()
+        return self._engine.result()
+
+    def state(self) -> EngineState | None:
+        """None while it sleeps."""
+        return None if self.awake is None else self.awake.state()
 
     @asynccontextmanager
     async def using(self) -> AsyncIterator[EngineProcess]:

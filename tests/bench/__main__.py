@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 ALL = (
-    "bus", "isolation", "startup", "idle", "voice", "llm", "answers", "cancel", "relay", "sharing", "ingest", "metrics",
-    "memory", "doors", "stalled",
+    "bus", "isolation", "startup", "idle", "voice", "stt", "llm", "answers", "cancel", "relay", "sharing", "ingest",
+    "metrics", "memory", "doors", "stalled",
 )  # fmt: skip
 
 

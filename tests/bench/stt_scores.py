@@ -39,8 +39,13 @@ def errors(said: Sequence[str], heard: Sequence[str]) -> int:
 
 
 def lost_ends(said: Sequence[str], heard: Sequence[str]) -> int:
-    """How many of the first and the last word are missing where they belong: not among the first, or last, three."""
-    return (said[0] not in heard[:3]) + (said[-1] not in heard[-3:])
+    """How many of the first and the last word were not heard at all, instead of being taken for others."""
+    if not heard:
+        return min(2, len(said))
+    whole = errors(said, heard)
+    first = whole == 1 + errors(said[1:], heard) and whole < errors(said[1:], heard[1:]) + (said[:1] != heard[:1])
+    last = whole == 1 + errors(said[:-1], heard) and whole < errors(said[:-1], heard[:-1]) + (said[-1:] != heard[-1:])
+    return first + last
 
 
 def found(slot: str, heard: Sequence[str]) -> bool:

@@ -37,6 +37,10 @@ class Child:
     def __call__(self, method: str, *arguments: Any, cancelled: bool = False) -> Any:
         return self._ask((method, arguments, cancelled))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def threads(self) -> int:
         return len(os.listdir(f"/proc/{self._process.pid}/task"))
 

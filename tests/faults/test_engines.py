@@ -35,8 +35,8 @@ LONG_QUESTION = "Tell me a long story about a small boat on a big sea."
 
 
 def _crashed(engine: str) -> Callable[[Fact], bool]:
-    """The pool of the language models outlives its engines: it is degraded until the one that died is back."""
-    state = "degraded" if engine == "llm" else "backoff"
+    """Who has other engines outlives the one that died, and is degraded until it is back."""
+    state = "degraded" if engine in {"llm", "stt"} else "backoff"
     return lambda fact: fact["kind"] == "ServiceStateChanged" and fact["name"] == engine and fact["state"] == state
 
 

@@ -148,7 +148,7 @@ async def _check_model(ctx: Context, name: str) -> None:
     if name in MODELS:
         return
     model = await ctx.request(DescribeTranscriber(), within=_DESCRIBE_WITHIN_S)
-    if name not in {model.name, model.name.partition(" ")[0], f"{model.engine} {model.name}"}:
+    if name not in {model.name, model.name.partition(" ")[0], f"{model.engine} {model.name}", *model.others}:
         raise NoSuchModel(f"There is no model {name!r} for sound", hint=f"There is {model.name!r}, also as whisper-1.")
 
 

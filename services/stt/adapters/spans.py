@@ -12,9 +12,9 @@ RATE = 16_000
 _SPEECH = 0.5
 _STILL_SPEECH = 0.35
 """Speech that has begun ends below this."""
-_BEFORE_S = 0.5
+_BEFORE_S = 0.4
 """Kept in front of speech: soft first sounds are below the detector's threshold."""
-_BEHIND_S = 0.4
+_BEHIND_S = 0.3
 LONGEST_S = 15.0
 """Of a piece, where there is a pause to cut at."""
 SHORTEST_S = 8.0

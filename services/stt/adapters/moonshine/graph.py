@@ -168,10 +168,26 @@ def _stem(graph: Graph, encoder: Weights) -> str:
     x = graph.add("Reshape", [flat, graph.add("Shape", [x])])
     x = graph.add("Mul", [x, graph.constant(encoder.floats("/groupnorm/Mul_output_0"))])
     x = graph.add("Add", [x, graph.constant(encoder.floats("/groupnorm/Add_output_0"))])
-    for name, stride in (("conv2", 3), ("conv3", 2)):
-        weight, bias = (graph.constant(encoder.floats(f"/{name}/Conv_output_0", which)) for which in (1, 2))
-        x = graph.add("Gelu", [graph.add("Conv", [x, weight, bias], strides=[stride])], own=True)
-    return str(graph.add("Transpose", [x], perm=[0, 2, 1]))
+    x = graph.add("Transpose", [x], perm=[0, 2, 1])
+    for name, width, stride in (("conv2", 7, 3), ("conv3", 3, 2)):
+        node = f"/{name}/Conv_output_0"
+        # In floats: what comes out of the first norm is too wide for 8 bits, and words are lost.
+        x = graph.add("MatMul", [_windows(graph, x, width, stride), graph.constant(encoder.kernel(node).floats())])
+        x = graph.add("BiasGelu", [x, graph.constant(encoder.floats(node, 2))], own=True)
+    return str(x)
+
+
+def _windows(graph: Graph, x: str, width: int, stride: int) -> str:
+    """What a convolution sees at every place, put beside each other, so that it is a product."""
+    import numpy as np
+
+    def number(value: int) -> str:
+        return graph.constant(np.array([value], np.int64))
+
+    axis, step, last = number(1), number(stride), np.iinfo(np.int64).max
+    ends = [at - width + 1 if at < width - 1 else last for at in range(width)]
+    seen = [graph.add("Slice", [x, number(at), number(end), axis, step]) for at, end in enumerate(ends)]
+    return str(graph.add("Concat", seen, axis=-1))
 
 
 def _queries(graph: Graph, weights: Weights, at: str, normed: str) -> list[str]:

@@ -20,7 +20,7 @@ class Matrix:
     """A matrix of 8-bit numbers: `scale * (numbers - zero)`, exactly as it was trained or as the file has it."""
 
     numbers: Bytes
-    """(inputs, outputs)."""
+    """(inputs, outputs); of a convolution (outputs, inputs, width)."""
     scale: Floats
     """One for each output, or one for all."""
     zero: Bytes
@@ -91,6 +91,14 @@ class Weights:
     def matrix(self, node: str, which: int = 1) -> Matrix:
         """What the node whose output is called so multiplies with."""
         return self._matrix(self._inputs[node][which])
+
+    def kernel(self, node: str) -> Matrix:
+        """Of the convolution whose output is called so: (width * inputs, outputs)."""
+        import numpy as np
+
+        found = self._matrix(self._inputs[node][1])
+        turned = found.numbers.transpose(2, 1, 0)
+        return Matrix(np.ascontiguousarray(turned.reshape(-1, turned.shape[-1])), found.scale, found.zero)
 
     def floats(self, node: str, which: int = 1) -> Floats:
         """The same, of small things that stay as they are: norms, biases, convolutions."""
