@@ -15,7 +15,10 @@ ROUNDS ?= 10
 BODIES ?= 15000
 EXAMPLES ?= 1000
 
-.PHONY: help setup run test check format bench bench-voice faults fuzz lock docs clean
+# Simulated turns in `make soak`; `make test` has 300.
+TURNS ?= 10000
+
+.PHONY: help setup run test check format bench bench-voice faults soak fuzz lock docs clean
 
 help:
 	@echo "make run     start Solo and its dashboard (Ctrl+C stops)"
@@ -24,6 +27,7 @@ help:
 	@echo "make bench   measure against the bare engines"
 	@echo "make bench-voice  voice-to-voice against Pipecat with the same models, which it installs for that"
 	@echo "make faults  kill, freeze and crash every engine, ROUNDS=$(ROUNDS) times each"
+	@echo "make soak    TURNS=$(TURNS) simulated turns with interruptions, lost devices and dying engines, in virtual time"
 	@echo "make fuzz    what is allowed and what is not, EXAMPLES=$(EXAMPLES) times for every route"
 	@echo "make lock    resolve the dependencies afresh; make docs regenerates the reference pages"
 
@@ -65,6 +69,9 @@ bench-voice: setup $(PIPECAT)
 
 faults: setup
 	TEST_FAULT_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/faults -s --timeout=3600
+
+soak: setup
+	TEST_SOAK_TURNS=$(TURNS) $(BIN)/python -m pytest tests/faults/test_voice_soak.py -s --timeout=36000
 
 fuzz: setup
 	TEST_FUZZ_ROUNDS=$(BODIES) $(BIN)/python -m pytest tests/unit/services/test_api_v1_fuzz.py \

@@ -82,6 +82,7 @@ class _Turn:
 class _Clock:
     turn: str | None
     played_s: float
+    playing: bool
     moved: float
 
 
@@ -153,12 +154,12 @@ class Watch:
         clocks: dict[str, _Clock] = {}
         for one in playbacks:
             before = self._clocks.get(one.source)
-            moved = before is None or (before.turn, before.played_s) != (one.turn_id, one.played_s)
+            moved = before is not None and (before.turn, before.played_s) != (one.turn_id, one.played_s)
             if one.turn_id in self._turns and moved:
                 self._turns[one.turn_id].moved = now
-            if one.state == "playing":
-                since = now if moved or before is None else before.moved
-                clocks[one.source] = _Clock(one.turn_id, one.played_s, since)
+            stands = before is not None and before.playing and not moved and one.state == "playing"
+            since = before.moved if stands and before is not None else now
+            clocks[one.source] = _Clock(one.turn_id, one.played_s, one.state == "playing", since)
         self._clocks = clocks
 
     def due(self, now: float) -> Iterator[Violation]:
@@ -167,7 +168,7 @@ class Watch:
         yield from self._stuck_turns(now)
         yield from self._two_answers(now)
         for source, clock in list(self._clocks.items()):
-            if (still := now - clock.moved) > self.budgets.clock:
+            if clock.playing and (still := now - clock.moved) > self.budgets.clock:
                 del self._clocks[source]
                 detail = f"{still:.0f} s of playing, and the clock stands at {clock.played_s:.1f} s"
                 yield Violation("clock_moves", source, clock.turn, detail, "silence")

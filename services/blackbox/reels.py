@@ -62,16 +62,21 @@ class Reel:
     """Whose it is; None: not known yet."""
     overflowed: bool = False
     """Something of the present turn had to go."""
+    _calls: deque[Call] = field(default_factory=deque)
     _bytes: int = 0
+    _calls_bytes: int = 0
+    """Of the answers that calls have got so far."""
     _added: int = 0
     _over_at: float = 0.0
 
     def add(self, seen: Seen) -> None:
         self.entries.append(seen)
         self._bytes += _weight(seen)
+        if isinstance(seen, Call):
+            self._calls.append(seen)
         self._added += 1
         if self._added % _WEIGH_EVERY == 0:  # calls grow after they were added
-            self._bytes = sum(map(_weight, self.entries))
+            self._calls_bytes = sum(call.size for call in self._calls)
         if self.first is None and not isinstance(_message(seen), SOUND):
             self.first = seen.at
         self._trim(seen.at)
@@ -80,7 +85,8 @@ class Reel:
         """Everything, taken out."""
         entries = list(self.entries)
         self.entries.clear()
-        self._bytes = 0
+        self._calls.clear()
+        self._bytes = self._calls_bytes = 0
         return entries
 
     def _trim(self, now: float) -> None:
@@ -89,9 +95,11 @@ class Reel:
         if self.previous is not None and (self.previous < now - MOST_S or self._over_at < now - AFTERWARDS_S):
             self.previous = None
         keep = min(one for one in (now, self.first, self.previous) if one is not None) - BEFORE_S
-        while self.entries and (self.entries[0].at < keep or self._bytes > MOST_BYTES):
+        while self.entries and (self.entries[0].at < keep or self._bytes + self._calls_bytes > MOST_BYTES):
             gone = self.entries.popleft()
-            self._bytes = max(0, self._bytes - _weight(gone))
+            self._bytes -= _weight(gone)
+            if self._calls and self._calls[0] is gone:
+                self._calls_bytes = max(0, self._calls_bytes - self._calls.popleft().size)
             self.overflowed |= gone.at >= keep
 
     def over(self, at: float, begun: float) -> None:
@@ -236,7 +244,7 @@ def _message(seen: Seen) -> Message:
 
 
 def _weight(seen: Seen) -> int:
-    return weight(_message(seen)) + (seen.size if isinstance(seen, Call) else 0)
+    return weight(_message(seen))
 
 
 def _digest(pcm: bytes) -> bytes:

@@ -40,6 +40,7 @@ PIECE = RATE // 50
 """Samples of 20 ms."""
 SPEECH = 1000
 WAKE = 20_000
+_WAKE = array.array("h", [WAKE]).tobytes()
 ANSWER = "Sure, Paris is the capital of France. It lies on the Seine. It is old."
 RECEIPT = Receipt(system=3, history=0, question=5, template=4, dropped_messages=0, cached=3)
 OUT_RATE = 22_050
@@ -128,12 +129,19 @@ async def _listen(ctx: Context) -> None:
     async with ctx.subscribe(SoundHeard, limit=10_000, overflow=Overflow.FAIL) as pieces:
         ctx.ready()
         async for piece in pieces:
-            samples = array.array("h", piece.pcm)
-            for number, value in enumerate(samples):
-                is_wake = value == WAKE
-                if last.get(piece.source, False) and not is_wake:
-                    ctx.publish(WakeWordHeard(source=piece.source, word="okay_nabu", at=piece.start + number))
-                last[piece.source] = is_wake
+            ended = _end_of_wake_word(piece.pcm, last.get(piece.source, False))
+            if ended is not None:
+                ctx.publish(WakeWordHeard(source=piece.source, word="okay_nabu", at=piece.start + ended))
+            last[piece.source] = piece.pcm.endswith(_WAKE)
+
+
+def _end_of_wake_word(pcm: bytes, begun: bool) -> int | None:
+    """Its sample in this piece, in which or before which it began."""
+    if not begun and _WAKE not in pcm:
+        return None
+    if pcm.endswith(_WAKE):
+        return None
+    return (pcm.rfind(_WAKE) + 2) // 2 if _WAKE in pcm else 0
 
 
 def house(bus: Bus, engines: Engines, machine: MachineSettings, **audio: Any) -> list[ServiceSpec]:
@@ -156,13 +164,17 @@ class Satellite:
     again: bool = False
     barge_in: bool = False
     played_s: float = 0.0
+    room: str | None = None
+    piece: int = PIECE
+    """Samples of sound that are sent at a time."""
+    profile: str = "owner"
     _held: asyncio.Event = field(default_factory=asyncio.Event)
     _stopped: set[str] = field(default_factory=set)
     _hear: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
     def say(self, pcm: bytes) -> None:
-        for at in range(0, len(pcm), PIECE * 2):
-            self._hear.put_nowait(pcm[at : at + PIECE * 2])
+        for at in range(0, len(pcm), self.piece * 2):
+            self._hear.put_nowait(pcm[at : at + self.piece * 2].ljust(self.piece * 2, b"\0"))
 
     async def heard_out(self) -> None:
         """Everything said so far was captured."""
@@ -172,7 +184,10 @@ class Satellite:
     async def run(self) -> None:
         """Until it is cancelled: a device that goes."""
         self._held.set()
-        attach = Attach(source=self.source, wake=self.wake, again=self.again, barge_in=self.barge_in)
+        attach = Attach(
+            source=self.source, wake=self.wake, again=self.again, barge_in=self.barge_in, room=self.room,
+            profile=self.profile,
+        )  # fmt: skip
         async with self.bus.stream(attach, within=86_400.0, by="satellite") as sounds:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._capture())
@@ -186,8 +201,8 @@ class Satellite:
         begin, number = loop.time(), 0
         while True:
             number += 1
-            await asyncio.sleep(max(0.0, begin + number * 0.02 - loop.time()))
-            pcm = self._hear.get_nowait() if not self._hear.empty() else bytes(PIECE * 2)
+            await asyncio.sleep(max(0.0, begin + number * self.piece / RATE - loop.time()))
+            pcm = self._hear.get_nowait() if not self._hear.empty() else bytes(self.piece * 2)
             self.bus.publish(SoundCaptured(source=self.source, pcm=pcm), by="satellite")
 
     async def _play(self, piece: SoundOut) -> None:

@@ -33,7 +33,8 @@ async def twice(recorder: Recorder) -> None:
 
 
 async def hesitating(recorder: Recorder) -> None:
-    """A pause in the middle: what was transcribed in it is thrown away."""
+    """A pause in the middle: the turn that had begun in it is thrown away."""
+    recorder.engines.token_s = 0.3
     async with recorder.satellite() as satellite:
         await recorder.turn(satellite, ask(1.0)[: -int(0.9 * 32_000)] + sound(1.0, SPEECH) + sound(1.2, 0))
 
@@ -52,6 +53,32 @@ async def interrupted(recorder: Recorder) -> None:
         await recorder.turn(satellite)
 
 
+async def talked_over(recorder: Recorder) -> None:
+    """A question over the answer: it is held, and ends."""
+    async with recorder.satellite(barge_in=True) as satellite:
+        satellite.say(ask())
+        await asyncio.sleep(5.0)
+        recorder.engines.transcript = "No, wait, what about Spain?"
+        await recorder.turn(satellite, sound(1.5, SPEECH) + sound(2.0, 0))
+
+
+async def mumbled_over(recorder: Recorder) -> None:
+    """Agreement over the answer: it is held, and goes on."""
+    async with recorder.satellite(barge_in=True) as satellite:
+        satellite.say(ask())
+        await asyncio.sleep(5.0)
+        recorder.engines.transcript = "mhm"
+        await recorder.turn(satellite, sound(0.25, SPEECH) + sound(2.0, 0))
+
+
+async def unplugged(recorder: Recorder) -> None:
+    """The device goes in the middle of the answer."""
+    async with recorder.satellite() as satellite:
+        satellite.say(ask())
+        await asyncio.sleep(4.5)
+    await asyncio.sleep(6)
+
+
 async def without_wake_word(recorder: Recorder) -> None:
     async with recorder.satellite(wake=False) as satellite:
         await recorder.turn(satellite, ask(wake=False))
@@ -61,16 +88,31 @@ async def written(recorder: Recorder) -> None:
     await recorder.typed("Where is Paris?")
 
 
-@pytest.mark.parametrize(
-    "play", [spoken, twice, hesitating, silent, interrupted, without_wake_word, written], ids=lambda play: play.__name__
-)
+PLAYS = {
+    spoken: "outcome='answered'",
+    twice: "outcome='answered'",
+    hesitating: "outcome='continued'",
+    silent: "reason='no_speech'",
+    interrupted: "outcome='answered'",
+    talked_over: "verdict='interrupt'",
+    mumbled_over: "verdict='resume', why='backchannel'",
+    unplugged: "SourceClosed",
+    without_wake_word: "outcome='answered'",
+    written: "outcome='answered'",
+}
+"""Each with what it is about."""
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.__name__)
 def test_it_goes_the_same_way(play: Callable[[Recorder], Any], tmp_path: Path) -> None:
     files = recording(tmp_path, play)
-    assert files
+    replayed: list[str] = []
     for file in files:
         found = run_again(APP, replay.read(file))
         assert found.differences == []
         assert any("TurnFinished" in line for line in found.replayed)
+        replayed += found.replayed
+    assert any(PLAYS[play] in line for line in replayed)
 
 
 def test_an_engine_that_died_dies_again(tmp_path: Path) -> None:
