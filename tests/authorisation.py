@@ -61,6 +61,8 @@ NEEDS = [
     (r"POST /api/stop", "daemon.control"),
     # It opens a microphone in somebody's room.
     (r"POST /api/listen(/end)?", "daemon.control"),
+    # It speaks in somebody's room, and leaves its line in the audit log.
+    (r"POST /api/say", "audio"),
     (r"(GET|POST) /api/privacy", "daemon.control"),
     (r"(GET|POST) /api/auth/(me|logout|ticket)", "chat"),
     (r"(GET|POST|DELETE) /api/keys(/.*)?", "keys.own"),

@@ -29,6 +29,7 @@ from services.api.routes import (
     models,
     pages,
     privacy,
+    say,
     timers,
     turns,
     users,
@@ -52,6 +53,7 @@ STATUS = {
     "api.no_such_response": 404,
     "api.no_such_route": 404,
     "api.no_turn": 404,
+    "api.no_voice": 404,
     "api.origin_missing": 403,
     "api.refresh_missing": 401,
     "api.resume_gone": 410,
@@ -150,7 +152,7 @@ STATUS = {
 
 ROUTES = (
     v1, health, turns, chats, memory, metrics, llm, cache, models, events, voice, auth, users, keys, audit,
-    privacy, pages, timers, listen,
+    privacy, pages, timers, listen, say,
 )  # fmt: skip
 """Modules whose routers make the door; routes are tried one by one, so first those that are asked most."""
 

@@ -129,6 +129,22 @@ def listen(
 
 
 @app.command()
+def say(
+    text: Annotated[str, typer.Argument(help="What to say, at most 4000 characters.")],
+    source: Annotated[
+        str | None, typer.Option(help="Name of a sound source; by itself all that go on listening.")
+    ] = None,
+    voice: Annotated[str | None, typer.Option(help="Name of a voice.")] = None,
+    language: Annotated[str | None, typer.Option(help="Of the text, such as de: chooses the voice.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say something aloud. Exit code 1: nobody heard it; 2: no such source or voice."""
+    from solo.cli import say as command
+
+    raise typer.Exit(command.say(command.Saying(text, source, voice, language, as_json)))
+
+
+@app.command()
 def stop(as_json: AsJson = False) -> None:
     """Stop the daemon: what is under way is finished first."""
     from solo.cli import status as command
@@ -184,7 +200,7 @@ _BAD_INPUT = (
     *("cli.bad_", "egress.bad_", "replay.bad_"),
     *("models.bad_name", "models.bad_source", "models.unknown", "models.exists"),
     *("security.weak_password", "security.name_taken", "security.no_", "security.bad_scope"),
-    *("api.key_too_wide", "api.no_such_key", "api.bad_request", "api.no_source"),
+    *("api.key_too_wide", "api.no_such_key", "api.bad_request", "api.no_source", "api.no_voice"),
 )
 _NO_DAEMON = ("cli.no_daemon", "cli.standalone_failed")
 
