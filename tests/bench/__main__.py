@@ -14,7 +14,7 @@ from rich.table import Table
 
 ALL = (
     "bus", "isolation", "startup", "idle", "voice", "stt", "llm", "answers", "cancel", "relay", "sharing", "ingest",
-    "metrics", "memory", "doors", "stalled",
+    "metrics", "memory", "doors", "stalled", "turntaking",
 )  # fmt: skip
 
 
