@@ -43,9 +43,10 @@ _PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]")
 class Clauses:
     """Feed it what the model says; it gives back what can be spoken already."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        """`whole`: all of the text is there at once, so no piece has to be early."""
         self._text = ""
-        self._first = True
+        self._first = not whole
         self._code = False
 
     def feed(self, delta: str) -> list[str]:

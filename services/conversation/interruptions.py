@@ -13,7 +13,8 @@ from solo.supervision import Context
 
 ECHO = 0.75
 """Share of the letters heard that stand in a row of what is being said, from which they are taken for its echo."""
-_TRANSCRIBE_WITHIN_S = 0.45
+_TRANSCRIBE_WITHIN_S = 2.0
+"""Longer than the ear waits: see `ConversationService`."""
 _BACKCHANNEL_WORDS = """
 ah aha cool correct exactly fine good got great hm hmm huh i interesting it mhm mm mmm nice oh ok okay right see sure uh
 uhuh um wow yeah yep yes yup

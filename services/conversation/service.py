@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -72,6 +73,7 @@ class ConversationService:
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._ctx, self._tasks = ctx, tasks
+            self._undated = contextvars.copy_context()  # without the deadline of whoever asks
             self._proposals = Proposals(ctx)
             self._partials = Partials(ctx, tasks)
             self._judging = Judging(ctx, tasks)
@@ -124,12 +126,23 @@ class ConversationService:
             self._talks.forget_after_s = asked.forget_after_s
 
     async def _judge(self, question: JudgeInterruption) -> Interruption:
-        """Who interrupts ends the answer at once; what they want is heard when they have said it."""
+        """Who interrupts ends the answer at once; what they want is heard when they have said it.
+
+        An answer that goes on because nobody could tell in time still ends when it turns out that it was to stop.
+        """
+        asked = asyncio.current_task()
         running = self._turns.of(question.source)
-        found = await judge(self._ctx, question, running.turn.speaker.saying() if running is not None else "")
-        if found.verdict is Verdict.INTERRUPT and running is not None:
-            running.task.cancel()
-        return found
+
+        async def decide() -> Interruption:
+            saying = running.turn.speaker.saying() if running is not None else ""
+            found = await judge(self._ctx, question, saying)
+            in_time = asked is not None and not asked.done()
+            if running is not None and found.verdict is Verdict.INTERRUPT and (in_time or found.why == "stop"):
+                running.task.cancel()
+            return found
+
+        deciding = self._tasks.create_task(decide(), name="judging an interruption", context=self._undated.copy())
+        return await asyncio.shield(deciding)
 
     async def _cancel(self, question: CancelTurn) -> bool:
         """False: it is not under way, or is typed and its asker's to leave."""

@@ -75,7 +75,7 @@ class Speaker:
 
     async def say_all(self, text: str) -> None:
         """A whole text, and that it is all."""
-        clauses = Clauses()
+        clauses = Clauses(whole=True)
         for clause in (*clauses.feed(text), *clauses.flush()):
             await self.say(clause)
         await self.end()

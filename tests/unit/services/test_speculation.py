@@ -24,7 +24,7 @@ from services.messages.turntaking import (
     TranscriptGrew,
     Verdict,
 )
-from solo.bus import Bus
+from solo.bus import Bus, DeadlineExceeded
 from solo.supervision import Context, ServiceSpec, State
 from tests.stubs.cast import RATE, Cast, stage
 from tests.stubs.services import spec
@@ -175,6 +175,19 @@ class TestInterrupted:
             await finished(cast)
         assert (found.verdict, found.why) == (Verdict.RESUME, "backchannel")
         assert cast.summary.outcome == "answered"
+
+    @pytest.mark.parametrize(("said", "outcome"), [("Stop.", "cancelled"), ("Germany?", "answered")])
+    async def test_understood_too_late_stop_still_stops(self, bus: Bus, said: str, outcome: str) -> None:
+        cast = Cast(bus)
+        async with stage(cast, conversation()) as house:
+            await house.reaches("conversation", State.READY)
+            bus.publish(utterance())
+            await asyncio.sleep(1)
+            cast.transcript, cast.transcript_s = said, 0.8
+            with pytest.raises(DeadlineExceeded):
+                await bus.request(JudgeInterruption(source="kitchen", pcm=b"", speaking=False), within=0.3)
+            await finished(cast)
+        assert cast.summary.outcome == outcome
 
     async def test_by_its_id(self, bus: Bus) -> None:
         cast = Cast(bus)
