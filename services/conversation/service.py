@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -46,7 +45,7 @@ from services.messages.turntaking import (
     Verdict,
 )
 from services.messages.waking import WakeWordRejected
-from solo.bus import Event, Overflow
+from solo.bus import Event, Overflow, undated
 from solo.errors import SoloError
 from solo.supervision import Context
 
@@ -73,7 +72,6 @@ class ConversationService:
     async def run(self, ctx: Context) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._ctx, self._tasks = ctx, tasks
-            self._undated = contextvars.copy_context()  # without the deadline of whoever asks
             self._proposals = Proposals(ctx)
             self._partials = Partials(ctx, tasks)
             self._judging = Judging(ctx, tasks)
@@ -135,13 +133,14 @@ class ConversationService:
 
         async def decide() -> Interruption:
             saying = running.turn.speaker.saying() if running is not None else ""
-            found = await judge(self._ctx, question, saying)
+            with undated():
+                found = await judge(self._ctx, question, saying)
             in_time = asked is not None and not asked.done()
             if running is not None and found.verdict is Verdict.INTERRUPT and (in_time or found.why == "stop"):
                 running.task.cancel()
             return found
 
-        deciding = self._tasks.create_task(decide(), name="judging an interruption", context=self._undated.copy())
+        deciding = self._tasks.create_task(decide(), name="judging an interruption")
         return await asyncio.shield(deciding)
 
     async def _cancel(self, question: CancelTurn) -> bool:

@@ -1,7 +1,7 @@
 """The road between services: typed messages, published, subscribed to, asked and streamed."""
 
 from solo.bus.bus import Bus, BusStatistics
-from solo.bus.context import in_turn, remaining
+from solo.bus.context import in_turn, remaining, undated
 from solo.bus.errors import (
     Busy,
     DeadlineExceeded,
@@ -33,4 +33,5 @@ __all__ = [
     "StreamRequest",
     "in_turn",
     "remaining",
+    "undated",
 ]

@@ -24,6 +24,16 @@ def in_turn(turn_id: str | None) -> Iterator[None]:
         current_turn.reset(token)
 
 
+@contextmanager
+def undated() -> Iterator[None]:
+    """Everything asked inside has its own deadline alone, not that of whoever asked for it."""
+    token = current_deadline.set(None)
+    try:
+        yield
+    finally:
+        current_deadline.reset(token)
+
+
 def remaining() -> float | None:
     """Seconds until the inherited deadline (may be negative); None when there is none."""
     deadline = current_deadline.get()
