@@ -18,6 +18,7 @@ from services.stt.engine import Segment, STTEngine
 from solo.isolation.call import Call
 from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
 from tests.contract.speech import RATE, noise, say, silence
+from tests.stubs.wyoming_engines import stt_by_wyoming
 
 SENTENCE = "What is the weather going to be like in London tomorrow?"
 LONG = (
@@ -34,6 +35,7 @@ MAKERS: dict[str, Callable[[], STTEngine]] = {
     "fake": lambda: FakeSTT(text=SENTENCE),
     "faster-whisper": lambda: FasterWhisper(threads=2),
     "moonshine": lambda: Moonshine(threads=2),
+    "wyoming": lambda: stt_by_wyoming(FakeSTT(text=SENTENCE)),
 }
 
 
@@ -60,7 +62,7 @@ class Loaded:
 @pytest.fixture(scope="module", params=MAKERS)
 def stt(request: pytest.FixtureRequest) -> Loaded:
     engine = MAKERS[request.param]()
-    return Loaded(engine, engine.load(), request.param != "fake")
+    return Loaded(engine, engine.load(), request.param not in {"fake", "wyoming"})
 
 
 @pytest.fixture(scope="module")

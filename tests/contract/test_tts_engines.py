@@ -22,9 +22,10 @@ from services.tts.engine import TTSEngine
 from solo.isolation.call import Call
 from solo.isolation.engine import EngineError, ModelCorrupt, ModelMissing
 from tests.contract.speech import noise
+from tests.stubs.wyoming_engines import tts_by_wyoming
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
-MAKERS: dict[str, Callable[..., TTSEngine]] = {"fake": FakeTTS, "piper": Piper}
+MAKERS: dict[str, Callable[..., TTSEngine]] = {"fake": FakeTTS, "piper": Piper, "wyoming": tts_by_wyoming}
 AUDIBLE = 327
 """-40 dB of full scale."""
 

@@ -6,6 +6,7 @@ import os
 import sys
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,15 @@ from solo.isolation.engine import BadEngineInput, EngineError, ModelMissing
 from tests.contract.child import Child
 from tests.contract.speech import RATE, noise, pieces, say, silence
 from tests.contract.wake_cases import CASES, LEAD, OTHER_SPEECH, PORCUPINE_DIR, TAIL, Case, hear
+from tests.stubs.wyoming_engines import wake_server
 
 
 @pytest.fixture(scope="class", params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "porcupine" and not (PORCUPINE_DIR / "pvporcupine").is_dir():
         pytest.skip("no pvporcupine 1.9.5 in TEST_PORCUPINE_DIR or .cache: the newer ones want an AccessKey")
-    return CASES[request.param]
+    case = CASES[request.param]
+    return replace(case, options={"server": wake_server()}) if request.param == "wyoming" else case
 
 
 @pytest.fixture(scope="class")

@@ -15,6 +15,7 @@ LEAD = silence(0.5)
 TAIL = silence(1.0)
 OTHER_SPEECH = "The weather in Madrid is sunny today, and the train leaves at nine."
 PORCUPINE_DIR = Path(os.environ.get("TEST_PORCUPINE_DIR") or ROOT / ".cache" / "pvporcupine-1.9.5")
+WYOMING = "services.wake.adapters.wyoming:WyomingWake"
 PORCUPINE = "services.wake.adapters.porcupine:Porcupine"
 MICRO = "services.wake.adapters.microwakeword:MicroWakeWord"
 OPEN = "services.wake.adapters.openwakeword:OpenWakeWord"
@@ -29,13 +30,14 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
     def sound(self, word: str) -> bytes:
-        return marker(word) if self.adapter.endswith("FakeWake") else say(self.words[word])
+        return marker(word) if self.adapter.endswith(("FakeWake", "WyomingWake")) else say(self.words[word])
 
 
 CASES = {
     "fake": Case("services.wake.adapters.fake:FakeWake", {"hey_jarvis": "", "alexa": ""}),
     "microwakeword": Case(MICRO, {"hey_jarvis": "Hey Jarvis.", "alexa": "Alexa."}),
     "openwakeword": Case(OPEN, {"hey_jarvis": "Hey Jarvis.", "alexa": "Alexa."}),
+    "wyoming": Case(WYOMING, {"hey_jarvis": "", "alexa": ""}, {"server": ""}),
     "porcupine": Case(PORCUPINE, {"jarvis": "Jarvis.", "computer": "Computer."}, {"package_dir": str(PORCUPINE_DIR)}),
 }
 

@@ -10,7 +10,7 @@ from wyoming.info import AsrModel, AsrProgram
 from services.formats.wyoming.calling import Server, ServerRefused
 from services.formats.wyoming.frames import read, text_of
 from services.formats.wyoming.sounds import chunk, starting, stopping
-from services.stt.engine import Segment, Transcription
+from services.stt.engine import Transcription
 from solo.isolation.call import Call
 from solo.isolation.engine import BadEngineInput
 
@@ -20,14 +20,13 @@ _PIECE = 8192
 _MOST_TEXT = 20_000
 _DESCRIBE_S = 5.0
 _ANSWER_S = 30.0
-_MOST_S = 120
 
 
 class WyomingSTT:
     """`server`: where it is, as tcp://host:port. `model`: its name there; None = the server's own choice.
 
-    The rest as in the port; `threads` is the server's business. The protocol says nothing of when something was said
-    and cannot translate: details are one segment over the whole sound, with its words spread evenly.
+    The rest as in the port; `threads` is the server's business. The protocol does not say when something was said, and
+    cannot translate.
     """
 
     def __init__(self, server: str, model: str | None = None, threads: int = 1, language: str | None = None) -> None:
@@ -48,7 +47,7 @@ class WyomingSTT:
             names = ", ".join(model.name for model in program.models[:10])
             raise ServerRefused(f"{self._server.place} has no model {self._model}", hint=f"It has {names}.")
         self._shown = str(models[0].name)
-        return {"engine": f"wyoming {program.name}", "model": self._shown, "multilingual": False}
+        return {"engine": f"wyoming {program.name}", "model": self._shown, "multilingual": False, "offers": ["prompt"]}
 
     def transcribe(
         self,
@@ -67,20 +66,16 @@ class WyomingSTT:
         if len(pcm) % 2:
             raise BadEngineInput("The sound has an odd number of bytes.", hint="Send 16-bit samples.")
         if translate:
-            raise BadEngineInput(f"{self._shown} is asked by Wyoming, which cannot translate.")
+            raise BadEngineInput(
+                f"{self._shown} is asked by Wyoming, which cannot translate.", hint="Ask for the text as it is."
+            )
+        if details:
+            raise BadEngineInput("By Wyoming nobody says when something was said.", hint="Ask for the text alone.")
         seconds = len(pcm) / 2 / _RATE
         text = ""
         if seconds >= 0.1 and not call.cancelled:
             text, language = self._ask(call, pcm, language, prompt)
-        found: Transcription = {
-            "text": text,
-            "language": language or "en",
-            "window_s": round(max(seconds, 0.01), 2),
-            "attempts": 1,
-        }
-        if details:
-            found["segments"] = [_segment(text, seconds, temperature, details)] if text else []
-        return found
+        return {"text": text, "language": language or "en", "window_s": round(max(seconds, 0.01), 2), "attempts": 1}
 
     def _ask(self, call: Call, pcm: bytes, language: str | None, prompt: str) -> tuple[str, str | None]:
         terms = [term.strip() for term in prompt.split(",") if term.strip()]
@@ -99,19 +94,3 @@ class WyomingSTT:
                     told = said.language if isinstance(said.language, str) else None
                     return text_of(said.text, "the transcript", _MOST_TEXT).strip(), language or (told or None)
         return "", language
-
-
-def _segment(text: str, seconds: float, temperature: float, details: str) -> Segment:
-    spoken = text.split() if details == "words" else []
-    each = seconds / max(1, len(spoken))
-    return {
-        "start": 0.0,
-        "end": seconds,
-        "text": text,
-        "tokens": [],
-        "temperature": temperature,
-        "avg_logprob": 0.0,
-        "compression_ratio": 1.0,
-        "no_speech_prob": 0.0,
-        "words": [{"word": word, "start": at * each, "end": (at + 1) * each} for at, word in enumerate(spoken)],
-    }
