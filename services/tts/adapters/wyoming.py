@@ -54,7 +54,8 @@ class WyomingTTS:
             raise ServerRefused(f"{self._server.place} made no sound")
         return {
             "engine": f"wyoming {programs[0].name}",
-            "model": str(self._voice or (installed or voices)[0].name),
+            # Servers list what they could fetch, and do not say which voice is theirs.
+            "model": self._voice or (str(installed[0].name) if len(installed) == 1 else "the server's own"),
             "sample_rate": self._rate,
         }
 
