@@ -229,5 +229,4 @@ class Visit:
         """The client is a satellite: its connection is a sound source from now on."""
         session = Session(self._ctx, self._link, self._told, self._hall.satellites, self._hall.profile)
         self._satellite = session
-        await session.take(event)
-        await session.run()
+        await session.run(event)

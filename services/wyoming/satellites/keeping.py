@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from wyoming.error import Error
 from wyoming.info import Describe
 from wyoming.ping import Ping
-from wyoming.satellite import RunSatellite
 
 from services.formats.wyoming.frames import BadEvent
 from services.formats.wyoming.place import Place
@@ -102,7 +101,7 @@ class Keeper:
             asyncio.create_task(heart.beat(), name=f"pings satellite {self.known.name}"),
         ]
         try:
-            await link.send(Describe().event(), RunSatellite().event())
+            await link.send(Describe().event())
             self.connected, self.problem = True, ""
             self.connections += 1
             ctx.log.info("a satellite is there", satellite=self.known.name, place=str(self.known.place))

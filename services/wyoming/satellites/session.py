@@ -10,7 +10,7 @@ from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.handle import Handled
 from wyoming.pipeline import PipelineStage, RunPipeline
-from wyoming.satellite import PauseSatellite
+from wyoming.satellite import PauseSatellite, RunSatellite
 from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detect, Detection
@@ -20,6 +20,7 @@ from services.formats.wyoming.sounds import SOLO
 from services.messages.announcing import Announce
 from services.messages.audio import (
     Attach,
+    DescribeSources,
     NothingHeard,
     OnlyWakeWordHeard,
     PlaybackStopped,
@@ -31,7 +32,7 @@ from services.messages.audio import (
 )
 from services.messages.conversation import AnswerGrew, QuestionHeard, TurnFinished
 from services.messages.playback import PlaybackPaused, PlaybackResumed, VolumeChanged
-from services.messages.turntaking import ListenNow
+from services.messages.turntaking import AnswerAwaited, ListenNow
 from services.wyoming.link import Link
 from services.wyoming.listening import Incoming
 from services.wyoming.satellites.playing import Loudspeaker
@@ -43,14 +44,15 @@ from solo.supervision import Context
 
 State = Literal["waiting", "listening", "answering"]
 _FOREVER_S = 86_400.0
+_DESCRIBE_WITHIN_S = 5.0
 _ANNOUNCE_WITHIN_S = 60.0
 _TEXT_MOST = 4000
 _GAP = bytes(int(0.8 * SOLO.bytes_a_second))
 """Put where a satellite begins to send again: what it sent before is another sentence."""
 _QUIET_S = 0.1
 _QUIET = bytes(int(_QUIET_S * SOLO.bytes_a_second))
-_MOST_LISTENING_S = 40.0
-"""Longer than any utterance, and the wait for one: who is listened to for so long is not listened to."""
+_NOTICED_AFTER_S = 1.5
+"""By then Solo listens to a satellite that was woken, or does not, since another one of its room was."""
 _SILENT_AFTER_S = 2.0
 """A satellite that is listened to and sends nothing for so long is silent: its turn has to end some time."""
 _BURST_S = 3.0
@@ -87,6 +89,9 @@ class Session:
         """The wake word that the satellite has recognised by itself."""
         self._answer = ""
         self._spoke = False
+        self._attached = asyncio.Event()
+        self._awaited = False
+        """Solo has asked something back."""
         self._due = 0.0
         """By when what was heard would have been spoken."""
         self._over = asyncio.Event()
@@ -94,8 +99,8 @@ class Session:
         self._over.set()
         self._announcing: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Until the satellite or Solo leaves; a turn that has begun is finished in any case."""
+    async def run(self, *first: Event) -> None:
+        """Until the satellite or Solo leaves; a turn that has begun is finished in any case. `first`: said already."""
         self._satellites[self.name] = self
         attach = Attach(
             source=self.source, wake=True, room=self._told.area, talk=self.source, profile=self._profile, barge_in=False
@@ -105,6 +110,11 @@ class Session:
                 self._ctx.subscribe(Fact, limit=2048, overflow=Overflow.DROP_OLDEST, through_drain=True) as facts,
                 self._ctx.stream(attach, within=_FOREVER_S, ahead=1) as sounds,
             ):
+                await asyncio.sleep(0)  # it is a sound source by then, and what is heard is counted from here
+                self._attached.set()
+                await self._link.send(RunSatellite().event())
+                for event in first:
+                    await self.take(event)
                 async with asyncio.TaskGroup() as tasks:
                     work = [
                         tasks.create_task(self._play(sounds)),
@@ -126,6 +136,7 @@ class Session:
 
     async def take(self, event: Event) -> None:
         """What the satellite says. Raises `BadEvent` for what it should not have said."""
+        await self._attached.wait()
         if event.type == "audio-chunk":
             if self.streaming:
                 self._hear(await self._incoming.convert(event))
@@ -179,17 +190,26 @@ class Session:
     async def _be_silent(self) -> None:
         """A satellite that stops sending in mid-utterance has closed its microphone: then silence is heard."""
         since = _now()
+        asked = False
         while True:
             await asyncio.sleep(_QUIET_S)
             if self.state != "listening":
-                since = _now()
-            elif _now() - since > _MOST_LISTENING_S:
-                self.state = "waiting"
-                await self._link.send(Error(text="Nothing was said.", code="no_speech").event())
-            elif not self.streaming or _now() - self._last_sound > _SILENT_AFTER_S:
+                since, asked = _now(), False
+                continue
+            if not asked and _now() - since > _NOTICED_AFTER_S:
+                asked = True
+                if not await self._is_listened_to():
+                    self.state = "waiting"
+                    await self._link.send(Error(text="Another one listens.", code="not_first").event())
+                    continue
+            if not self.streaming or _now() - self._last_sound > _SILENT_AFTER_S:
                 last = self._last_sound
                 self._hear(_QUIET)
                 self._last_sound = last
+
+    async def _is_listened_to(self) -> bool:
+        sources = await self._ctx.request(DescribeSources(), within=_DESCRIBE_WITHIN_S)
+        return all(each.state != "waiting for wake word" for each in sources if each.source == self.source)
 
     async def _announce(self, text: str) -> None:
         try:
@@ -246,8 +266,11 @@ class Session:
         elif isinstance(fact, NothingHeard):
             self.state = "waiting"
             shown = Error(text="Nothing was said.", code=fact.reason).event()
-        elif isinstance(fact, TurnFinished):
-            self.state = "waiting"
+        elif isinstance(fact, AnswerAwaited):
+            self._awaited = True
+        elif isinstance(fact, TurnFinished) and fact.summary.outcome != "continued":
+            self.state = "listening" if self._awaited else "waiting"
+            self._awaited = False
             self._over.set()
             self.turns += 1
             summary = fact.summary
