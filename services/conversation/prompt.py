@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from services.conversation.recall import WITHIN_S
 from services.conversation.talks import Talks
 from services.messages.chats import LoadTalk
-from services.messages.language import ChatMessage
+from services.messages.language import ChatMessage, Prefill
 from solo.errors import SoloError
 from solo.supervision import Context
+
+_PREFILL_WITHIN_S = 10.0
 
 
 def prompt(
@@ -34,3 +36,15 @@ async def take_up(ctx: Context, talks: Talks, profile: str, talk: str) -> None:
         ctx.log.debug("no history from before", code=error.code)
     else:
         talks.take_up(profile, talk, [(exchange.heard, exchange.said) for exchange in exchanges])
+
+
+async def read_ahead(
+    ctx: Context, talks: Talks, system_prompt: str, profile: str, talk: str, question: str | None
+) -> None:
+    """The model reads what its prompt will begin with; a guess that fails costs time only."""
+    await take_up(ctx, talks, profile, talk)
+    messages = prompt(system_prompt, talks.history(profile, talk), "", question)
+    try:
+        await ctx.request(Prefill(messages=messages), within=_PREFILL_WITHIN_S)
+    except SoloError as error:
+        ctx.log.debug("no prefill", code=error.code)

@@ -9,11 +9,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from services.conversation.aloud import answer_aloud
 from services.conversation.announcements import listeners, say, until_silent
 from services.conversation.interruptions import judge
 from services.conversation.judging import Judging
 from services.conversation.partials import Partials
-from services.conversation.prompt import prompt, take_up
+from services.conversation.prompt import read_ahead
 from services.conversation.proposals import MOST_TRIES, Proposals
 from services.conversation.running import RunningTurns
 from services.conversation.summaries import Summaries
@@ -33,7 +34,6 @@ from services.messages.audio import (
 )
 from services.messages.conversation import AnswerPart, Ask, TuneConversation, TurnFinished
 from services.messages.invariants import CancelTurn
-from services.messages.language import Prefill
 from services.messages.speech import Transcript
 from services.messages.turntaking import (
     AnswerAwaited,
@@ -46,12 +46,10 @@ from services.messages.turntaking import (
 )
 from services.messages.waking import WakeWordRejected
 from solo.bus import Event, Overflow, undated
-from solo.errors import SoloError
 from solo.supervision import Context
 
 ANSWERS = (Ask, TuneConversation, JudgeInterruption, Announce, CancelTurn)
 _TUNABLE = ("system_prompt", "max_tokens", "temperature", "top_p", "when_full")
-_PREFILL_WITHIN_S = 10.0
 
 
 @dataclass(slots=True)
@@ -110,7 +108,11 @@ class ConversationService:
         turn = self._turn("text", question.talk, question.profile, question.speak_to, time.monotonic())
         if question.turn_id is not None:
             turn.named(question.turn_id)
-        async with aclosing(turn.answer(question.text)) as deltas:
+        if question.speak_to is None:
+            answer = turn.answer(question.text)
+        else:
+            answer = answer_aloud(self._tasks, self._turns, turn, question.text, question.speak_to)
+        async with aclosing(answer) as deltas:
             async for delta in deltas:
                 yield AnswerPart(delta=delta)
         self._over(turn)
@@ -176,14 +178,7 @@ class ConversationService:
         self._partials.look(event, read)
 
     async def _read_ahead(self, profile: str, talk: str, question: str | None) -> None:
-        """A guess that fails costs time only."""
-        await take_up(self._ctx, self._talks, profile, talk)
-        history = self._talks.history(profile, talk)
-        messages = prompt(self._tuned.policy.system_prompt, history, "", question)
-        try:
-            await self._ctx.request(Prefill(messages=messages), within=_PREFILL_WITHIN_S)
-        except SoloError as error:
-            self._ctx.log.debug("no prefill", code=error.code)
+        await read_ahead(self._ctx, self._talks, self._tuned.policy.system_prompt, profile, talk, question)
 
     def _pause(self, event: UtterancePaused) -> None:
         """Perhaps the speaker has finished: answer, but tell nobody."""

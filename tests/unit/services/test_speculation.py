@@ -10,7 +10,7 @@ import pytest
 from services.conversation.talks import Talks
 from services.messages.announcing import Announce
 from services.messages.audio import DescribeSources, SourceState
-from services.messages.conversation import AnswerGrew, QuestionHeard, TurnFinished, TurnStarted
+from services.messages.conversation import AnswerGrew, Ask, QuestionHeard, TurnFinished, TurnStarted
 from services.messages.invariants import CancelTurn
 from services.messages.profiles import OWNER
 from services.messages.skills import MatchSkill, RunSkill, SkillMatch, SkillReply
@@ -26,7 +26,7 @@ from services.messages.turntaking import (
 )
 from solo.bus import Bus, DeadlineExceeded
 from solo.supervision import Context, ServiceSpec, State
-from tests.stubs.cast import RATE, Cast, stage
+from tests.stubs.cast import ANSWER, RATE, Cast, stage
 from tests.stubs.services import spec
 from tests.unit.services.test_turn import EVERYTHING, conversation, pause, utterance
 
@@ -218,6 +218,43 @@ def skills(found: SkillMatch, reply: SkillReply, ran: list[RunSkill]) -> list[Se
         return spec(kind.__name__, run, answers=(kind,))
 
     return [answering(MatchSkill, match), answering(RunSkill, act)]
+
+
+class TestTypedAndAnsweredAloud:
+    async def test_it_is_a_turn_of_its_source(self, bus: Bus) -> None:
+        cast = Cast(bus)
+        async with stage(cast, conversation()) as house:
+            await house.reaches("conversation", State.READY)
+            async with bus.stream(Ask(text="What?", speak_to="kitchen"), within=60) as parts:
+                got = [part async for part in parts]
+        assert "".join(part.delta for part in got) == ANSWER
+        assert cast.pieces() == EVERYTHING
+        assert got[-1].summary == cast.summary
+
+    async def test_who_speaks_ends_it(self, bus: Bus) -> None:
+        cast = Cast(bus)
+        async with stage(cast, conversation()) as house:
+            await house.reaches("conversation", State.READY)
+            async with bus.stream(Ask(text="What?", speak_to="kitchen"), within=60) as parts:
+                async for part in parts:
+                    if part.delta.strip() == "Paris":
+                        bus.publish(utterance())
+                    last = part
+            await finished(cast, 2)
+        assert last.summary is not None
+        assert last.summary.outcome == "cancelled"
+        assert [fact.summary.outcome for fact in cast.of(TurnFinished)] == ["cancelled", "answered"]
+
+    async def test_left_it_ends(self, bus: Bus) -> None:
+        cast = Cast(bus)
+        async with stage(cast, conversation()) as house:
+            await house.reaches("conversation", State.READY)
+            async with bus.stream(Ask(text="What?", speak_to="kitchen"), within=60) as parts:
+                async for _ in parts:
+                    break
+            await finished(cast)
+        assert cast.summary.outcome == "cancelled"
+        assert [stop.source for stop in cast.stopped] == ["kitchen"]
 
 
 class TestSkills:
