@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from wyoming.event import Event
+from wyoming.pipeline import RunPipeline
 
-from services.formats.wyoming.frames import BadEvent, BadFrame, text_of
+from services.formats.wyoming.frames import BadEvent, BadFrame, read, text_of
 from services.formats.wyoming.sounds import Form
 from services.wyoming.describing import describe
 from services.wyoming.handling import handle
@@ -227,6 +228,9 @@ class Visit:
 
     async def _run_pipeline(self, event: Event) -> None:
         """The client is a satellite: its connection is a sound source from now on."""
-        session = Session(self._ctx, self._link, self._told, self._hall.satellites, self._hall.profile)
-        self._satellite = session
-        await session.run(event)
+        read(RunPipeline, event)  # one that cannot be read makes nobody a satellite
+        self._satellite = Session(self._ctx, self._link, self._told, self._hall.satellites, self._hall.profile)
+        try:
+            await self._satellite.run(event)
+        finally:
+            self._satellite = None

@@ -44,6 +44,8 @@ class Engines:
     text: str = "What is the capital of France?"
     answer: Sequence[str] = ("Paris", ", I", " think.")
     outcome: Any = "answered"
+    asks: bool = True
+    """They play the conversation too."""
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     transcribed: list[Transcribe] = field(default_factory=list)
     spoken: list[Synthesize] = field(default_factory=list)
@@ -127,6 +129,9 @@ class Engines:
             ListVoices: self.voices,
             RecordAudit: self.audit,
         }
+
+        if not self.asks:
+            del answers[Ask]
 
         def answering(kind: type[Any], answer: Callable[[Any], Any]) -> ServiceSpec:
             async def run(ctx: Context) -> None:
