@@ -1,7 +1,7 @@
 """Turn after turn, with everything that may happen to them: none is stuck, every wake ends, nothing grows.
 
-In virtual time: real ears, mouths, conversation, recorder and monitor; played engines that die, crash and dawdle;
-devices that are unplugged and come back. `make soak` plays 10 000 turns, the suite 300.
+In virtual time: real ears, mouths, conversation, skills, recorder and monitor; played engines that die, crash and
+dawdle; devices that are unplugged and come back. `make soak` plays 10 000 turns, the suite 300.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class TestSoak:
         assert report.turns >= TURNS
         assert report.outcomes["answered"] > TURNS / 4
         assert report.wakes > TURNS / 8
-        assert {"_is_unplugged", "_talks_over_it", "_wakes_over_it"} <= set(report.happened)
+        assert {"_is_unplugged", "_talks_over_it", "_wakes_over_it", "skill answered"} <= set(report.happened)
         assert sum(times for what, times in report.happened.items() if what.endswith(" died")) > TURNS / 50
 
     def test_none_is_stuck(self, report: Report) -> None:

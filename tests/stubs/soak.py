@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psutil
 
@@ -23,11 +24,19 @@ from services.blackbox.shelf import Limits, Shelf
 from services.messages.audio import DescribeSources, WakeWordHeard
 from services.messages.conversation import Ask, TurnFinished, TurnStarted
 from services.messages.invariants import InvariantViolated
+from services.messages.skills import MatchSkill, RunSkill
 from services.messages.turntaking import ListenNow
+from services.skills.adapters.hassil_templates import HassilCompiler
+from services.skills.doing.hands import WallTime
+from services.skills.languages.en.english import English
+from services.skills.service import Policy, SkillsService
+from services.skills.timers.store import TimerStore
+from services.skills.timers.timer import Clock
 from solo.bus import Bus, Event, Overflow
 from solo.errors import SoloError
 from solo.isolation.engine import EngineDied
 from solo.settings import MachineSettings
+from solo.storage import Database
 from solo.supervision import Context, ServiceSpec
 from tests.stubs.services import House, spec, supervised
 from tests.stubs.voice_house import RATE, SPEECH, WAKE, Engines, Satellite, ask, house, sound, until_gone
@@ -37,6 +46,7 @@ IDLE_WITHIN_S = 400.0
 SAID = (
     "What is the capital of France?", "Okay nabu, what is the capital of France?", "Tell me a long story about a fox.",
     "Okay nabu.", "Stop.", "mhm", "And in Spain?", "", "Please, what is two and two?",
+    "What is twelve times nine?", "Say that again.", "Louder.",
 )  # fmt: skip
 ANSWERS = (
     "Sure, Paris is the capital of France. It lies on the Seine. It is old.",
@@ -238,6 +248,8 @@ async def _follow(bus: Bus, report: Report, open_turns: dict[str, str]) -> None:
                 open_turns.pop(fact.summary.turn_id, None)
                 report.turns += 1
                 report.outcomes[fact.summary.outcome] += 1
+                if fact.summary.skill is not None:
+                    report.happened["skill answered"] += 1
             elif isinstance(fact, WakeWordHeard):
                 report.wakes += 1
             elif isinstance(fact, InvariantViolated):
@@ -266,11 +278,17 @@ async def _house(bus: Bus, engines: Engines, folder: Path, seed: int) -> AsyncIt
     async def at_once(work: Callable[..., Any], *given: Any) -> Any:
         return work(*given)
 
+    def skills() -> SkillsService:
+        zone = WallTime(ZoneInfo("UTC"))
+        policy = Policy(English(), HassilCompiler(), folder / "skills", 3600.0, zone, 3, 4.0, off_loop=at_once)
+        return SkillsService(policy, TimerStore(Database(1)), Clock.of_this_machine())
+
     shelf = _Sampling(folder, Limits(3, 10**7, 3600))
     tally, counts = Tally(), Counts()
     specs = [
         ServiceSpec(name="blackbox", make=lambda: BlackBoxService(shelf, counts, at_once)),
         ServiceSpec(name="invariants", make=lambda: InvariantsService(Watch(), tally)),
+        ServiceSpec(name="skills", make=skills, answers=(MatchSkill, RunSkill)),
         spec("recent", follow),
         *house(bus, engines, MachineSettings(state_dir=folder, _env_file=None)),
     ]
