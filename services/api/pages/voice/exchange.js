@@ -43,7 +43,10 @@ export class Exchange {
   }
 
   grew(turn, text) {
-    if (turn !== this.turn) return;
+    if (turn !== this.turn) {
+      if (this.turn !== "" && !this.textEnded) return; // late words of an answer that was ended
+      this.heard(turn, ""); // nobody asked: an announcement
+    }
     this.text += text;
     this.#draw();
   }

@@ -85,6 +85,7 @@ const TOLD = {
   },
   volume: (message) => setVolume(message.volume),
   turn: ({ turn }) => {
+    if (turn.outcome === "continued") return; // another turn answers the whole of it
     exchange.over(turn.turn_id, turn.said, mouth.secondsOf(turn.turn_id) === 0);
     turns.add(turn, true);
     if (turn.outcome === "failed" && turn.error !== null) problem(ofSolo({ hint: "", ...turn.error }));

@@ -43,7 +43,7 @@ export class Turns {
   #entry(turn, isNew) {
     const entry = made("li", `turn ${turn.outcome}`);
     entry.dataset.turn = turn.turn_id;
-    entry.append(made("p", "asked", turn.heard || "…"), made("p", "said", turn.said || OUTCOMES[turn.outcome] || "…"));
+    entry.append(made("p", "asked", turn.heard || (turn.outcome === "announced" ? "Announcement" : "…")), made("p", "said", turn.said || OUTCOMES[turn.outcome] || "…"));
     if (turn.error !== null) entry.append(made("p", "fault", `${turn.error.message} [${turn.error.code}]`));
     const chart = waterfall(turn);
     const summary = made("summary", "", headline(turn));
