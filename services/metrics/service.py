@@ -8,21 +8,26 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.messages.conversation import TurnFinished
+from services.messages.device import DeviceChanged
 from services.messages.facts import FactLearnt
 from services.messages.invariants import InvariantViolated
 from services.messages.memory import MemoryIndexed
 from services.messages.metrics import DescribeMetrics, MetricsState, QueryMetrics, Series
 from services.messages.pool import PoolChanged, QuestionAnswered
+from services.messages.waking import WakeWordConfirmed, WakeWordRejected
 from services.metrics.recorder import Recorder
 from services.metrics.sources import (
     Sample,
     SystemSource,
     of_change,
+    of_confirmed,
+    of_device,
     of_drops,
     of_fact,
     of_index,
     of_pool,
     of_question,
+    of_rejected,
     of_turn,
     of_violation,
 )
@@ -83,6 +88,9 @@ class MetricsService:
                 sources.create_task(self._follow(ctx, QuestionAnswered, of_question))
                 sources.create_task(self._follow(ctx, PoolChanged, of_pool))
                 sources.create_task(self._follow(ctx, InvariantViolated, of_violation))
+                sources.create_task(self._follow(ctx, DeviceChanged, of_device))
+                sources.create_task(self._follow(ctx, WakeWordConfirmed, of_confirmed))
+                sources.create_task(self._follow(ctx, WakeWordRejected, of_rejected))
                 sources.create_task(self._look(ctx))
             measured.set()
 

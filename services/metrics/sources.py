@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from services.messages.conversation import TurnFinished, TurnSummary
+from services.messages.device import DeviceChanged
 from services.messages.facts import FactLearnt
 from services.messages.invariants import InvariantViolated
 from services.messages.memory import MemoryIndexed
 from services.messages.pool import PoolChanged, QuestionAnswered
+from services.messages.waking import WakeWordConfirmed, WakeWordRejected
 from solo.supervision import ServiceStateChanged, State, SystemState
 from solo.supervision.messages import MessagesDropped
 
@@ -96,6 +98,22 @@ def of_pool(event: PoolChanged) -> Iterator[Sample]:
 
 def of_violation(event: InvariantViolated) -> Iterator[Sample]:
     yield Sample("invariants.violated", 1, {"invariant": event.invariant, "healed": event.healed})
+
+
+def of_device(event: DeviceChanged) -> Iterator[Sample]:
+    yield Sample("device.changes", 1, {"input": event.device.input_state, "output": event.device.output_state})
+    if event.recovered_s is not None:
+        yield Sample("device.recovered_s", event.recovered_s)
+
+
+def of_confirmed(event: WakeWordConfirmed) -> Iterator[Sample]:
+    yield Sample("wake.checked", 1, {"word": event.word, "verdict": event.why})
+    yield Sample("wake.checked_ms", event.after_ms)
+
+
+def of_rejected(event: WakeWordRejected) -> Iterator[Sample]:
+    yield Sample("wake.checked", 1, {"word": event.word, "verdict": "rejected"})
+    yield Sample("wake.checked_ms", event.after_ms)
 
 
 class SystemSource:

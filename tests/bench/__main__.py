@@ -14,7 +14,8 @@ from rich.table import Table
 
 ALL = (
     "bus", "isolation", "startup", "idle", "voice", "stt", "llm", "answers", "cancel", "relay", "sharing", "ingest",
-    "metrics", "memory", "doors", "stalled", "turntaking",
+    "metrics", "memory", "doors", "stalled", "turntaking", "echo", "wake",
+    "ears",
 )  # fmt: skip
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from services.messages.conversation import Engines, Failed, Latency, Tokens, TurnFinished, TurnSummary
+from services.messages.device import DeviceChanged, DeviceState
 from services.messages.memory import MemoryIndexed
 from services.messages.pool import PoolChanged, QuestionAnswered
+from services.messages.waking import WakeWordConfirmed, WakeWordRejected
 from services.metrics.sources import (
     Sample,
     SystemSource,
     of_change,
+    of_confirmed,
+    of_device,
     of_drops,
     of_index,
     of_pool,
     of_question,
+    of_rejected,
     of_turn,
 )
 from solo.supervision import EngineState, ServiceState, ServiceStateChanged, State, SystemState
@@ -146,3 +151,23 @@ def test_a_model_that_changes() -> None:
     assert list(of_pool(PoolChanged(model="m", state="ready"))) == [
         Sample("llm.changes", 1, {"model": "m", "state": "ready"})
     ]
+
+
+def test_second_looks_at_wake_words_are_counted_by_what_came_of_them() -> None:
+    known: dict[str, Any] = {"source": "desk", "word": "alexa", "at": 1, "text": "", "after_ms": 200.0}
+    took = Sample("wake.checked_ms", 200.0)
+    stood = Sample("wake.checked", 1, {"word": "alexa", "verdict": "words"})
+    assert list(of_confirmed(WakeWordConfirmed(why="words", **known))) == [stood, took]
+    fell = Sample("wake.checked", 1, {"word": "alexa", "verdict": "rejected"})
+    assert list(of_rejected(WakeWordRejected(**known))) == [fell, took]
+
+
+def test_a_device_that_hears_again_says_after_how_long() -> None:
+    known: dict[str, Any] = dict.fromkeys(("input_fallback", "output_fallback"), False)
+    known |= dict.fromkeys(("frame_age_ms", "lost", "xruns", "bad", "reopened"), 0)
+    known |= {"source": "microphone", "input": "desk", "output": "desk", "echo": "none", "drift_ppm": None, "note": ""}
+    device = DeviceState(input_state="healthy", output_state="ready", **known)
+    changed = Sample("device.changes", 1, {"input": "healthy", "output": "ready"})
+    assert list(of_device(DeviceChanged(device=device))) == [changed]
+    back = Sample("device.recovered_s", 1.5)
+    assert list(of_device(DeviceChanged(device=device, recovered_s=1.5))) == [changed, back]
