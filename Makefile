@@ -75,7 +75,7 @@ soak: setup
 
 fuzz: setup
 	TEST_FUZZ_ROUNDS=$(BODIES) $(BIN)/python -m pytest tests/unit/services/test_api_v1_fuzz.py \
-		tests/unit/services/test_sockets_fuzz.py --timeout=7200
+		tests/unit/services/test_sockets_fuzz.py tests/unit/services/test_realtime_fuzz.py --timeout=7200
 	TEST_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz --timeout=7200
 
 docs: setup

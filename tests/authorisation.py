@@ -31,6 +31,7 @@ NEEDS = [
     (r"GET /v1/models(/.*)?", "models.read"),
     (r"POST /v1/(embeddings|rerank)", "embed"),
     (r"(GET|POST) /v1/audio/.*", "audio"),
+    (r"(WS|POST) /v1/realtime(/client_secrets)?", "audio"),
     (r"POST /v1/(chat/completions|completions|messages|messages/count_tokens|responses)", "chat"),
     (r"(GET|POST|DELETE) /v1/responses/.*", "chat"),
     # Talking, and what was said.

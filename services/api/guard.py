@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from services.api.front import Front
 from services.api.guards.answers import Answer, Channel, with_headers
-from services.api.guards.carriers import ONCE, SUBPROTOCOL, TICKET, in_frame, offered
+from services.api.guards.carriers import CARRIERS, ONCE, chosen, in_frame, offered
 from services.api.guards.hosts import Hosts, Proxies, neighbourhood
 from services.api.guards.identity import Identity, concerns
 from services.api.guards.journal import SEEN, Journal
@@ -127,8 +127,8 @@ class Guard:
     async def _socket(self, visit: Visit, receive: Receive, send: Send) -> None:
         scope = visit.scope
         names: list[str] = list(scope.get("subprotocols", ()))
-        scope["subprotocols"] = [name for name in names if not name.startswith(TICKET)]
-        channel = Channel(receive, send, visit.extra, SUBPROTOCOL if SUBPROTOCOL in names else None)
+        scope["subprotocols"] = [name for name in names if not name.startswith(CARRIERS)]
+        channel = Channel(receive, send, visit.extra, chosen(names))
         visit.channel = channel
         try:
             await self._let_in(visit, receive, names)

@@ -68,3 +68,21 @@ class CodecEngine(Protocol):
         `pcm`: raw samples as the rest says, cut anywhere; half a sample at the end of the last piece is dropped.
         """
         ...
+
+    def resample(
+        self,
+        call: Call,
+        session: str,
+        pcm: bytes,
+        form: str,
+        rate: int,
+        to_form: str,
+        to_rate: int,
+        first: bool,
+        last: bool,
+    ) -> bytes:
+        """The next samples of the sound named `session`, in the form `to_form` at `to_rate` Hz.
+
+        `first` begins and `last` ends it, as with `encode`, and the same is raised.
+        """
+        ...

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.codec.engine import RATE, SoundUnreadable
-from services.messages.codec import ConvertSound, DecodedSound, DecodeSound, EncodeSound, SoundPiece
+from services.messages.codec import ConvertSound, DecodedSound, DecodeSound, EncodeSound, ResampleSound, SoundPiece
 from solo.bus import DeadlineExceeded
 from solo.isolation.engine import EngineDied, InputQuarantined
 from solo.isolation.process import EngineProcess, EngineSpec
@@ -20,6 +20,7 @@ MOST_WAITING = 8
 PIECE_WITHIN_S = 20.0
 """Seconds for the next piece of a file; most take some milliseconds."""
 ENCODE_WITHIN_S = 10.0
+_RESAMPLED = {"session", "pcm", "form", "rate", "to_form", "to_rate", "first", "last"}
 _PIECES_AHEAD = 128
 """The process does not wait to be asked for each piece of a file."""
 _HINT = "Check that it plays elsewhere, and save it as WAV, FLAC or MP3."
@@ -88,10 +89,16 @@ class EncoderService:
                 made: bytes = await engine.call("convert", within=ENCODE_WITHIN_S, key=question.id, **asked)
                 return made
 
+            async def resample(question: ResampleSound) -> bytes:
+                asked = question.model_dump(include=_RESAMPLED)
+                made: bytes = await engine.call("resample", within=ENCODE_WITHIN_S, key=question.id, **asked)
+                return made
+
             ctx.ready()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(ctx.answer(EncodeSound, encode))
                 tasks.create_task(ctx.answer(ConvertSound, convert))
+                tasks.create_task(ctx.answer(ResampleSound, resample))
 
 
 def _first(group: BaseException) -> BaseException:

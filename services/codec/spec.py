@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.codec.service import DecoderService, EncoderService
-from services.messages.codec import ConvertSound, DecodeSound, EncodeSound
+from services.messages.codec import ConvertSound, DecodeSound, EncodeSound, ResampleSound
 from solo.isolation.process import EngineSpec
 from solo.parts import Part
 from solo.settings import MachineSettings
@@ -40,7 +40,9 @@ def specs(settings: CodecSettings, machine: MachineSettings, _: Database) -> Seq
     )
     return [
         ServiceSpec(name="decoder", make=lambda: DecoderService(engine), answers=(DecodeSound,)),
-        ServiceSpec(name="encoder", make=lambda: EncoderService(engine), answers=(EncodeSound, ConvertSound)),
+        ServiceSpec(
+            name="encoder", make=lambda: EncoderService(engine), answers=(EncodeSound, ConvertSound, ResampleSound)
+        ),
     ]
 
 

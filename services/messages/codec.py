@@ -12,6 +12,10 @@ SoundFormat = Literal["mp3", "opus", "aac", "flac", "pcm"]
 """opus comes in Ogg, aac as an ADTS stream, pcm as s16le mono 24 kHz without a header."""
 
 
+SampleForm = Literal["pcm", "pcmu", "pcma"]
+"""pcm is s16le; pcmu and pcma are G.711, a byte a sample (mu-law and A-law)."""
+
+
 class SoundPiece(BaseModel):
     """A stretch of a longer sound, cut where it is quiet."""
 
@@ -75,3 +79,24 @@ class ConvertSound(Request[bytes]):
     """The next piece, cut anywhere; may be empty."""
     last: bool = False
     """Ends it: what is still held back comes out."""
+
+
+class ResampleSound(Request[bytes]):
+    """The next samples of a sound that comes in at one rate and goes on at another; a few are held back meanwhile."""
+
+    session: str
+    """Names the sound; what belongs to it comes in order, one question after the other."""
+    pcm: bytes
+    """Mono samples in the form `form`; may be empty."""
+    form: SampleForm = "pcm"
+    """Of what comes."""
+    rate: int = Field(ge=8_000, le=48_000)
+    """Hz of what comes."""
+    to_form: SampleForm = "pcm"
+    """Of the answer."""
+    to_rate: int = Field(ge=8_000, le=48_000)
+    """Hz of the answer."""
+    first: bool = False
+    """Begins the sound."""
+    last: bool = False
+    """Ends it: what was held back comes out."""

@@ -151,11 +151,17 @@ class LogOut(Request[None]):
     """Id of the session."""
 
 
+MOST_TICKET_S = 600.0
+"""Longest life of a ticket."""
+
+
 class MakeTicket(Request[SecretStr]):
-    """A secret that stands for `principal` once within 30 s: for WebSockets of browsers, which can send no header."""
+    """A secret that stands for `principal` once within a while: for browsers, whose WebSockets can send no header."""
 
     principal: Principal
     """Whom it stands for."""
+    lives_s: float = Field(default=30.0, gt=0, le=MOST_TICKET_S)
+    """Seconds within which; not of a page's."""
     page: bool = False
     """Not for a WebSocket but for a page in the owner's browser, which exchanges it for a session within 5 minutes
     (`EnterByTicket`). Raises `security.owner_only` for everybody else."""

@@ -127,7 +127,7 @@ class SecurityService:
 
     async def _ticket(self, question: MakeTicket) -> SecretStr:
         if not question.page:
-            return SecretStr(self.tickets.make(self._now(question.principal)))
+            return SecretStr(self.tickets.make(self._now(question.principal), question.lives_s))
         if question.principal.kind != "owner":
             raise OwnerOnly(hint="`solo voice` does it, run as the user whose daemon it is.")
         return SecretStr(self.pages.make(OWNER_PRINCIPAL))

@@ -11,6 +11,11 @@ COOKIE = b"solo_access"
 SUBPROTOCOL = "solo"
 """Offered beside a ticket and echoed: browsers hang up if none of what they offered is chosen."""
 TICKET = "solo.ticket."
+REALTIME = "realtime"
+"""What OpenAI's clients offer in a browser, beside the next."""
+KEY = "openai-insecure-api-key."
+"""A key, or a client secret, which those have no other way to send."""
+CARRIERS = (TICKET, KEY)
 ONCE = "ticket_"
 """How tickets begin (`services.security.tokens`): worth something once, and for WebSockets only."""
 MOST_BYTES = 4096
@@ -36,7 +41,8 @@ def offered(headers: Headers, subprotocols: list[str]) -> Offered:
     for value in headers.get(b"authorization", ()):
         scheme, _, credentials = value.strip().partition(b" ")
         told.add(credentials.strip() if scheme.lower() == b"bearer" else b"")
-    told |= {name.removeprefix(TICKET).encode() for name in subprotocols if name.startswith(TICKET)}
+    for mark in CARRIERS:
+        told |= {name.removeprefix(mark).encode() for name in subprotocols if name.startswith(mark)}
     given = told or _cookies(headers)
     if len(given) != 1:
         return Offered(anything=bool(given))
@@ -56,6 +62,11 @@ def _readable(credential: bytes) -> str:
     if len(credential) > MOST_BYTES or not credential.isascii() or b" " in credential or b"\x00" in credential:
         return ""
     return credential.decode("ascii")
+
+
+def chosen(subprotocols: list[str]) -> str | None:
+    """What is echoed, where the application does not say."""
+    return next((name for name in (SUBPROTOCOL, REALTIME) if name in subprotocols), None)
 
 
 def in_frame(text: str | None) -> str:

@@ -19,6 +19,11 @@ other 5xx `server_error`."""
 _CODES = {
     "api.too_many_requests": "rate_limit_exceeded",
     "api.no_such_model": "model_not_found",
+    "api.no_item": "item_not_found",
+    "api.no_response": "response_cancel_not_active",
+    "api.nothing_to_commit": "input_audio_buffer_commit_empty",
+    "api.response_under_way": "conversation_already_has_active_response",
+    "api.session_idle": "session_expired",
     "api.unauthorized": "invalid_api_key",
     "llm.prompt_too_long": "context_length_exceeded",
     "llm.unknown_model": "model_not_found",

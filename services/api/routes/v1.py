@@ -18,8 +18,16 @@ from services.api.openai.errors import NoSuchRoute, OpenAIRoute, refusal
 from services.api.openai.live import Whole
 from services.api.openai.reading import read
 from services.api.openai.streams import Streamed, collect
-from services.api.policy import PICTURES_BYTES, Policy
-from services.api.routes import v1_audio, v1_embeddings, v1_messages, v1_models, v1_rerank, v1_responses
+from services.api.policy import PICTURES_BYTES, SOCKET, Policy
+from services.api.routes import (
+    v1_audio,
+    v1_embeddings,
+    v1_messages,
+    v1_models,
+    v1_realtime,
+    v1_rerank,
+    v1_responses,
+)
 
 router = Doors(route_class=OpenAIRoute)
 _CHAT = {"model": "solo", "messages": [{"role": "user", "content": "What is the tallest tree?"}], "max_tokens": 64}
@@ -77,7 +85,7 @@ async def completions(request: Request) -> Response:
     return Whole(request, make)
 
 
-for part in (v1_audio, v1_embeddings, v1_responses, v1_messages, v1_rerank, v1_models):
+for part in (v1_audio, v1_embeddings, v1_responses, v1_messages, v1_rerank, v1_realtime, v1_models):
     router.contain(part.router)
 
 
@@ -93,4 +101,4 @@ async def nothing(request: Request) -> Response:
     return await refusal(request, error, 405, {"allow": ", ".join(sorted(methods))})
 
 
-_KNOWN = [(compile_path(row.path)[0], row.method) for row in router.rows]
+_KNOWN = [(compile_path(row.path)[0], row.method) for row in router.rows if row.method != SOCKET]

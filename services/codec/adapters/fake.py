@@ -21,6 +21,7 @@ class FakeCodec:
     def __init__(self, most_s: float = 1800.0) -> None:
         self._most_s = most_s
         self._sessions: set[str] = set()
+        self._resampled: set[str] = set()
         self._converted: dict[str, tuple[bytes, int]] = {}
         """Half a frame, and how many whole ones there were before it."""
 
@@ -62,9 +63,7 @@ class FakeCodec:
             self._sessions.discard(session)
         if format != "pcm":
             return (b"fake " + format.encode() + b"\n" if first else b"") + pcm
-        count = len(pcm) // 2
-        places = (at * sample_rate // PCM_RATE for at in range(count * PCM_RATE // sample_rate))
-        return b"".join(pcm[2 * place : 2 * place + 2] for place in places)
+        return _at_rate(pcm, sample_rate, PCM_RATE)
 
     def convert(self, call: Call, session: str, rate: int, width: int, channels: int, pcm: bytes, last: bool) -> bytes:
         """As the port says, by the first channel's highest bytes and by repeating or leaving out samples."""
@@ -78,7 +77,40 @@ class FakeCodec:
         places = (max(0, at * rate // RATE - before) * frame for at in wanted)
         return b"".join(_high(data[place : place + width]) for place in places)
 
+    def resample(
+        self,
+        call: Call,
+        session: str,
+        pcm: bytes,
+        form: str,
+        rate: int,
+        to_form: str,
+        to_rate: int,
+        first: bool,
+        last: bool,
+    ) -> bytes:
+        """As the port says; a G.711 byte is taken for the upper half of a sample."""
+        require_whole(pcm, 2 if form == "pcm" else 1)
+        if not {form, to_form} <= {"pcm", "pcmu", "pcma"}:
+            raise BadEngineInput(f"There is no such form of samples: {form!r}, {to_form!r}.", hint="Choose pcm.")
+        if first:
+            self._resampled.add(session)
+        if session not in self._resampled:
+            raise SessionLost(hint="Begin the sound again.")
+        if last:
+            self._resampled.discard(session)
+        if form != "pcm":
+            pcm = b"".join(bytes((0, byte)) for byte in pcm)
+        made = _at_rate(pcm, rate, to_rate)
+        return made if to_form == "pcm" else made[1::2]
+
 
 def _high(sample: bytes) -> bytes:
     """A sample of 1 to 4 bytes as one of two."""
     return bytes((0, sample[0] ^ 0x80)) if len(sample) == 1 else sample[-2:]
+
+
+def _at_rate(pcm: bytes, rate: int, to_rate: int) -> bytes:
+    """By repeating or leaving out samples."""
+    places = (at * rate // to_rate for at in range(len(pcm) // 2 * to_rate // rate))
+    return b"".join(pcm[2 * place : 2 * place + 2] for place in places)

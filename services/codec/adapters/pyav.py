@@ -8,6 +8,7 @@ from typing import Any
 from services.codec.adapters import decoding
 from services.codec.adapters.converting import Converting
 from services.codec.adapters.encoding import Making
+from services.codec.adapters.resampling import Resampling
 from services.codec.engine import Piece, SessionLost
 from solo.isolation.call import Call
 from solo.isolation.sessions import Sessions, require_whole
@@ -28,6 +29,9 @@ class PyAV:
         self._form = (0, 0, 0)
         """Rate, width and channels of the sound to begin next."""
         self._converted = Sessions(lambda: Converting(*self._form), limit=_MOST_SESSIONS)
+        self._way = ("pcm", 0, "pcm", 0)
+        """Form and rate from which and to which the next sound is resampled."""
+        self._resampled = Sessions(lambda: Resampling(*self._way), limit=_MOST_SESSIONS)
 
     def load(self) -> dict[str, Any]:
         import av
@@ -65,4 +69,31 @@ class PyAV:
         made = self._converted.use(session).feed(pcm, last)
         if last:
             self._converted.close(session)
+        return made
+
+    def resample(
+        self,
+        call: Call,
+        session: str,
+        pcm: bytes,
+        form: str,
+        rate: int,
+        to_form: str,
+        to_rate: int,
+        first: bool,
+        last: bool,
+    ) -> bytes:
+        """As the port says."""
+        require_whole(pcm, 2 if form == "pcm" else 1)
+        if first:
+            self._resampled.close(session)
+            self._way = (form, rate, to_form, to_rate)
+            self._resampled.use(session)
+        if self._resampled.known(session) is None:
+            raise SessionLost(hint="Begin the sound again.")
+        resampling = self._resampled.use(session)
+        made = resampling.feed(pcm)
+        if last:
+            made += resampling.finish()
+            self._resampled.close(session)
         return made

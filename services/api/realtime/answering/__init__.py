@@ -1,0 +1,1 @@
+"""What a session answers: text, calls of tools, and sound."""

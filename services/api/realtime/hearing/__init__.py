@@ -1,0 +1,1 @@
+"""What a session hears: its buffer, whose turn it is, what was said."""

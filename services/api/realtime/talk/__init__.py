@@ -1,0 +1,1 @@
+"""The conversation of a session: its items, and how clients write them."""
