@@ -14,6 +14,7 @@ from rich.text import Text
 from solo.cli.client import Client
 from solo.cli.exits import Exit
 from solo.cli.keys import plain_table, short
+from solo.cli.memory import NothingNamed
 from solo.cli.show import out, waterfall
 from solo.errors import SoloError
 from solo.settings import MachineSettings, load
@@ -21,12 +22,6 @@ from solo.settings import MachineSettings, load
 _OUTCOMES = {"answered": "green", "failed": "red", "cancelled": "yellow"}
 _LEAST = 12
 """Characters of a question, however narrow the terminal."""
-
-
-class NothingNamed(SoloError):
-    """Nothing was named that could be forgotten."""
-
-    code = "cli.nothing_to_forget"
 
 
 class FileThere(SoloError):

@@ -15,7 +15,6 @@ from solo.bus import Bus
 from tests.stubs.satellite_house import living
 from tests.stubs.wyoming_house import say, settles, until
 
-
 TYPES = [
     "describe", "info", "ping", "pong", "transcribe", "detect", "audio-start", "audio-chunk", "audio-stop",
     "synthesize", "synthesize-start", "synthesize-chunk", "synthesize-stop", "recognize", "transcript",
