@@ -92,3 +92,11 @@ def pong(ping: Event) -> Event:
     """The answer to a `ping`, with what it carries, where that is a few words."""
     text = ping.data.get("text")
     return Pong(text=text if isinstance(text, str) and len(text) <= _MOST_PING else None).event()
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first in the groups that task groups make."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

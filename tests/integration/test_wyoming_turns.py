@@ -13,6 +13,8 @@ from wyoming.pipeline import PipelineStage, RunPipeline
 
 from services.formats.wyoming.place import Place
 from services.messages.playback import SetVolume
+from services.messages.timers import Timer, TimerCancelled, TimerChanged, TimerFinished, TimerSet
+from services.messages.waking import WakeWordRejected
 from services.wyoming.satellites import keeping
 from services.wyoming.satellites.keeping import Known
 from solo.bus import Bus
@@ -110,6 +112,36 @@ async def test_an_announcement_and_a_softer_voice(bus: Bus) -> None:
         assert await bus.request(SetVolume(source="satellite-kitchen", volume=0.5), within=5) == 0.5
         await satellite.run_pipeline(PipelineStage.TTS, announce="Dinner is ready.")
         await satellite.until_type("audio-stop")
+
+
+async def test_timers_are_shown(bus: Bus) -> None:
+    timer = Timer(id="t1", kind="timer", name="eggs", state="running", set_at="", due_at=None, left_s=300, length_s=300)
+    async with FakeSatellite().serving() as satellite, living(bus, known(satellite)):
+        await satellite.until_type("run-satellite")
+        bus.publish(TimerSet(profile="owner", timer=timer))
+        bus.publish(TimerSet(profile="somebody else", timer=timer))
+        bus.publish(TimerChanged(profile="owner", timer=timer.model_copy(update={"state": "paused", "left_s": 60.4})))
+        bus.publish(TimerCancelled(profile="owner", timer=timer))
+        bus.publish(TimerFinished(profile="owner", timer=timer))
+        await satellite.until_type("timer-finished")
+        shown = [(event.type, event.data) for event in satellite.got if event.type.startswith("timer-")]
+        assert shown == [
+            ("timer-started", {"id": "t1", "total_seconds": 300, "name": "eggs"}),
+            ("timer-updated", {"id": "t1", "is_active": False, "total_seconds": 60}),
+            ("timer-cancelled", {"id": "t1"}),
+            ("timer-finished", {"id": "t1"}),
+        ]
+
+
+async def test_a_wake_word_that_was_none_is_told(bus: Bus) -> None:
+    async with FakeSatellite().serving() as satellite, living(bus, known(satellite)):
+        await satellite.until_type("run-satellite")
+        await satellite.run_pipeline(PipelineStage.ASR, word="hey_jarvis")
+        await satellite.until_type("transcribe")
+        bus.publish(
+            WakeWordRejected(source="satellite-kitchen", word="hey_jarvis", at=0, text="hey Charles", after_ms=300)
+        )
+        assert (await satellite.until_type("error")).data["code"] == "rejected"
 
 
 async def test_two_rooms_at_once_each_get_their_own_answer(bus: Bus) -> None:

@@ -33,9 +33,11 @@ from services.messages.audio import (
 from services.messages.conversation import AnswerGrew, QuestionHeard, TurnFinished
 from services.messages.playback import PlaybackPaused, PlaybackResumed, VolumeChanged
 from services.messages.turntaking import AnswerAwaited, ListenNow
-from services.wyoming.link import Link
+from services.messages.waking import WakeWordRejected
+from services.wyoming.link import Link, first_of
 from services.wyoming.listening import Incoming
 from services.wyoming.satellites.playing import Loudspeaker
+from services.wyoming.satellites.timers import shown_timer
 from services.wyoming.satellites.told import Told, free_name
 from solo.bus import Event as Fact
 from solo.bus import Mailbox, Overflow
@@ -128,7 +130,7 @@ class Session:
                     for task in work:
                         task.cancel()
         except ExceptionGroup as group:
-            raise _first(group) from group
+            raise first_of(group) from group
         finally:
             for task in self._announcing:
                 task.cancel()
@@ -232,6 +234,8 @@ class Session:
 
     async def _follow(self, facts: Mailbox[Fact]) -> None:
         async for fact in facts:
+            if (event := shown_timer(fact, self._profile)) is not None:
+                await self._link.send(event)
             if getattr(fact, "source", None) != self.source:
                 continue
             if isinstance(fact, PlaybackStopped):
@@ -258,6 +262,10 @@ class Session:
             self._over.clear()
         elif isinstance(fact, OnlyWakeWordHeard):
             self.state = "listening"
+            self._over.set()
+        elif isinstance(fact, WakeWordRejected) and self.state == "listening":
+            self.state = "waiting"
+            shown = Error(text="That was no wake word.", code="rejected").event()
         elif isinstance(fact, QuestionHeard):
             self._answer, self._spoke = "", False
             shown = Transcript(text=fact.text).event()
@@ -282,14 +290,6 @@ class Session:
 
     def _ms(self, sample: int) -> int:
         return sample * 1000 // SOLO.rate
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What went wrong first."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _now() -> float:
