@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIRST = 24
-"""Frames of the first window, about 0.25 s of sound: so much plays while the second is made."""
+FIRST = 16
+"""Frames of the first window, about 0.2 s of sound: so much plays while the second is made."""
+SILENT_S = 0.05
+"""Of what a voice begins with cannot be heard, is cut, and does not play meanwhile."""
 MOST = 128
 """Frames of the longest, about 1.5 s: between windows an asker may leave."""
 SAFETY = 2.0
@@ -46,7 +48,7 @@ class Pace:
 
         The more the better, since each window has margins; but they have to come before it is silent.
         """
-        in_time = ahead_s / (SAFETY * self.cost_s) - self.margin if self.cost_s else MOST
+        in_time = (ahead_s - SILENT_S) / (SAFETY * self.cost_s) - self.margin if self.cost_s else MOST
         return _whole(max(FIRST, int(min(MOST, in_time))), left)
 
 

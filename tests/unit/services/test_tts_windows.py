@@ -41,7 +41,7 @@ def test_it_is_never_silent_between_windows(frames: int, cost: float) -> None:
 
 
 def test_a_fast_machine_begins_with_few_frames_and_goes_on_with_many() -> None:
-    assert divided(500, Pace(FRAME_S, 24, 0.0005)) == [FIRST, MOST, MOST, MOST, 92]
+    assert divided(500, Pace(FRAME_S, 24, 0.0005)) == [FIRST, 111, MOST, MOST, 117]
 
 
 def test_a_slower_one_begins_with_more() -> None:
