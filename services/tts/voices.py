@@ -11,13 +11,15 @@ from services.messages.speech import ListVoices, SoundChunk, Synthesize, Voice
 from services.messages.voices import KeepReady, SpeakUsual
 from services.tts.cache import Clause, ClauseCache
 from services.tts.shelf import OtherVoice, chosen
-from services.tts.speaking import WITHIN_S, spoken
+from services.tts.speaking import spoken
 from solo.errors import SoloError
 from solo.isolation.on_demand import OnDemandEngine
 from solo.supervision import Context, EngineState
 
 IDLE_S = 600.0
 """Seconds after which a voice that nobody wanted gives its memory back."""
+_USUAL_WITHIN_S = 60.0
+"""Seconds for the next piece of the usual voice, which may be starting again; the asker's own limit comes before."""
 _UNUSABLE = {"engine.model_missing", "engine.model_corrupt", "engine.not_started", "engine.failed"}
 
 
@@ -116,7 +118,7 @@ class Floor:
 
     async def _usual(self, question: Synthesize) -> AsyncGenerator[SoundChunk, None]:
         asked = SpeakUsual(text=question.text, speed=question.speed)
-        async with self._ctx.stream(asked, within=WITHIN_S) as sounds:
+        async with self._ctx.stream(asked, within=_USUAL_WITHIN_S) as sounds:
             async for sound in sounds:
                 yield sound
 
