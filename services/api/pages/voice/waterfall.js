@@ -35,12 +35,12 @@ export function waterfall(turn) {
   const heading = made("thead");
   heading.append(head);
   const body = made("tbody");
-  let before = 0;
+  const earlier = [0];
   for (const [point, name, told] of reached) {
     const at = turn.latency_ms[point];
-    const begins = point === "voice_to_voice" ? 0 : Math.min(before, at);
+    const begins = point === "voice_to_voice" ? 0 : Math.max(...earlier.filter((other) => other <= at), 0);
     body.append(row(point, name, told, begins / most, at / most, at));
-    before = Math.max(before, at);
+    earlier.push(at);
   }
   table.append(heading, body);
   return table;
