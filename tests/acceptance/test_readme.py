@@ -32,7 +32,7 @@ DOCUMENTS = sorted(
         *(path for folder in ("docs", "deploy", "models", "services") for path in (ROOT / folder).rglob("*.md")),
     ]
 )
-FOR_TESTS = {"TEST_SPEECH_DIR", "TEST_PORCUPINE_DIR", "TEST_FAULT_ROUNDS"}
+FOR_TESTS = {"TEST_SPEECH_DIR", "TEST_TURN_MODEL", "TEST_PORCUPINE_DIR", "TEST_FAULT_ROUNDS"}
 """Variables that tests read; no settings."""
 OTHER_PROGRAMS = {"curl", "systemctl", "journalctl", "cp", "useradd", "pre-commit", "python"} | {
     "apt-get",
