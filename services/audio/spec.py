@@ -48,8 +48,9 @@ class AudioSettings(BaseModel):
     barge_in: Literal["auto", "on", "off"] = "auto"
     """Whether speech at the microphone interrupts an answer without the wake word; auto: where echo is cancelled."""
     end_silence_ms: int = Field(default=480, ge=100, le=5000)
-    """Silence after which a question is over, before this speaker's pauses are known and as long as its words do not
-    tell. Shorter answers sooner, longer lets people think."""
+    """Silence after which a question is over, as long as neither its words nor this speaker's pauses tell.
+
+    Shorter answers sooner, longer lets people think."""
     pause_ms: int = Field(default=64, ge=32, le=5000)
     """Silence after which transcription starts, in case the question is over."""
     wake_timeout_s: float = Field(default=6.0, ge=1, le=60)

@@ -47,8 +47,8 @@ class SatelliteSettings(BaseModel):
 class WyomingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    listen: str = ""
-    """Address and port for Wyoming's clients, such as 127.0.0.1:10300; empty: none are let in.
+    listen: str | None = None
+    """Address and port for Wyoming's clients, such as 127.0.0.1:10300; unset: none are let in.
 
     Wyoming asks nobody who they are: other addresses than loopback need `peers`."""
     peers: tuple[str, ...] = ()

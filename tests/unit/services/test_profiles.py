@@ -26,6 +26,7 @@ ANNA = Principal(kind="key", id="k1", name="anna", role="user", scopes=ROLE_SCOP
 OPENAI = {"model": "solo", "messages": [{"role": "user", "content": "Hello"}]}
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/ask"): {"text": "Hello"},
+    ("POST", "/api/say"): {"text": "Hello"},
     ("POST", "/api/memory/facts"): {"text": "A fact."},
     ("PATCH", "/api/memory/facts/{fact_id}"): {"text": "Another."},
     ("POST", "/api/memory/search"): {"query": "fact"},

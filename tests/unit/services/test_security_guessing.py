@@ -20,6 +20,7 @@ from services.security.image import Standing, UserRow
 from services.security.logins import LogIns
 from services.security.passwords import MOST_WAITING, THREADS, Passwords
 from services.security.state import Security
+from services.security.tickets import Tickets
 from services.security.tokens import AccessTokens
 from solo.bus import Event
 
@@ -62,7 +63,7 @@ class Door:
         anna = UserRow("u1", "anna", "user", "user-u1", known, False, 0.0)
         self.security.image.take(Standing((anna,), (), (), {"u1": {network(HOME)}}))
         tokens = AccessTokens(bytes(32), lives_s=600, wall=time.monotonic)
-        self.logins = LogIns(self.security, self.passwords, Delays(), tokens, refresh_s=86400)
+        self.logins = LogIns(self.security, self.passwords, Delays(), tokens, Tickets(), refresh_s=86400)
         self.before = self.passwords.hashed
         return self
 
