@@ -18,7 +18,9 @@ class TTSEngine(Protocol):
     def synthesize(self, call: Call, text: str, speed: float = 1.0) -> Iterator[bytes]:
         """Speak one clause or sentence: pieces of s16le mono sound at the engine's sample rate.
 
-        The leading near-silence of the first piece is cut, so that its first samples can be heard. Text
-        with nothing to say (empty, punctuation) yields nothing. `speed`: 0.25 to 4 times the option's.
+        The first piece comes as soon as it can; joined, all of them sound as if made at once, and the same text sounds
+        the same each time, though it may be cut elsewhere. The leading near-silence of the first piece is cut, so that
+        its first samples can be heard. Text with nothing to say (empty, punctuation) yields nothing.
+        `speed`: 0.25 to 4 times the option's.
         """
         ...

@@ -73,7 +73,7 @@ class Piper:
         return info | ({"speaks_whole_sentences": uncut} if uncut else {})
 
     def synthesize(self, call: Call, text: str, speed: float = 1.0) -> Iterator[bytes]:
-        """As the port says: a sentence begins with a piece of about 0.3 s, and goes on with longer ones."""
+        """As the port says: a sentence begins with a piece of about 0.2 s, and goes on with longer ones."""
         first = True
         # Double brackets would make Piper read their content as phonemes.
         said = worded(text.replace("[[", " ").replace("]]", " "), self._voice.config.espeak_voice)
