@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import re
 from decimal import Decimal
 
 from solo.errors import SoloError
@@ -11,6 +12,7 @@ MOST_TOKENS = 60
 MOST_DIGITS = 30
 """Of a result, before the point."""
 _MOST_EXPONENT = 512
+_NUMBER = re.compile(rf"\d{{1,{MOST_DIGITS}}}(?:\.\d{{1,{MOST_DIGITS}}})?", re.ASCII)
 _CONTEXT = decimal.Context(
     prec=34,
     Emax=_MOST_EXPONENT,
@@ -92,12 +94,9 @@ def _evaluate(tokens: list[str]) -> Decimal:
 
 
 def _number(token: str) -> Decimal:
-    if not token[:1].isdigit() or len(token) > MOST_DIGITS:
+    if not _NUMBER.fullmatch(token):
         raise NoSum
-    try:
-        return Decimal(token)
-    except decimal.InvalidOperation:
-        raise NoSum from None
+    return Decimal(token)
 
 
 def _binds(operator: str) -> int:

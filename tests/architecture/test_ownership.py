@@ -13,7 +13,9 @@ import pytest
 from services.memory.adapters.plans import near_sql, search_sql
 
 ROOT = Path(__file__).resolve().parents[2]
-PERSONAL = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:chats\.(?:chats|messages)|rag\.(?:documents|chunks|facts))\b")
+PERSONAL = re.compile(
+    r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:chats\.(?:chats|messages)|rag\.(?:documents|chunks|facts)|skills\.timers)\b"
+)
 STATEMENT = re.compile(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\b")
 UPKEEP = (
     # What Solo does with everybody's passages and facts without showing them to anybody: vectors and counts.
@@ -23,6 +25,11 @@ UPKEEP = (
     "SELECT count(*) FROM rag.facts WHERE superseded_at IS NULL",
     "SELECT id, text FROM rag.facts WHERE superseded_at IS NULL AND embedder IS DISTINCT FROM $1",
     "UPDATE rag.facts f SET embedder = $1, embedding = v.embedding FROM unnest(",
+    # Timers are told without being asked for, and counted for everybody; by their ids, once it is known whose they are.
+    "SELECT id, profile, kind, name, source, length_s, by_clock, set_at, due_at, boot, due_steady, paused_s, told_at",
+    "DELETE FROM skills.timers WHERE id = ANY",
+    "UPDATE skills.timers SET told_at = now() WHERE id = ANY",
+    "UPDATE skills.timers t SET due_at = v.due_at FROM unnest(",
     # The profile is in a part that is put in; looked at whole below.
     "WITH near AS MATERIALIZED (",
 )

@@ -15,7 +15,7 @@ from rich.table import Table
 ALL = (
     "bus", "isolation", "startup", "idle", "voice", "stt", "llm", "answers", "cancel", "relay", "sharing", "ingest",
     "metrics", "memory", "doors", "stalled", "turntaking", "echo", "wake",
-    "ears",
+    "ears", "skills",
 )  # fmt: skip
 
 

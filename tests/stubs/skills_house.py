@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from services.messages.announcing import Announce
 from services.messages.skills import MatchSkill, RunSkill, SkillReply
 from services.messages.timers import ListTimers, Timer
-from services.skills.adapters.hassil_templates import HassilCompiler
+from services.skills.adapters.hassil_templates import HassilCompiler, HassilTemplates
 from services.skills.doing.hands import WallTime
 from services.skills.languages.en.english import English
 from services.skills.service import Policy, SkillsService
@@ -135,6 +135,22 @@ class SkillsHouse:
         return await self.bus.request(ListTimers(profile=profile), within=5)
 
 
+class OnceCompiler(HassilCompiler):
+    """Compiling takes a second on a busy machine, and gives the same each time."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, HassilTemplates] = {}
+
+    def compile(self, language: str, documents: Sequence[Mapping[str, Any]]) -> HassilTemplates:
+        key = repr(documents)
+        if key not in self._compiled:
+            self._compiled[key] = super().compile(language, documents)
+        return self._compiled[key]
+
+
+_COMPILER = OnceCompiler()
+
+
 async def _at_once(work: Callable[..., Any], *arguments: Any) -> Any:
     """Threads are not for a loop of virtual time."""
     return work(*arguments)
@@ -156,7 +172,7 @@ async def skills_house(
     clock, store, listener = clock or TestClock(), store or MemoryStore(), listener or Listener()
     policy = Policy(
         language=English(),
-        compiler=HassilCompiler(),
+        compiler=_COMPILER,
         folder=folder,
         look_every_s=look_every_s,
         wall_time=WallTime(ZoneInfo(zone) if zone else None),

@@ -37,6 +37,8 @@ async def tell_all(hands: Hands, question: RunSkill) -> SkillReply:
     kind = question.match.slots["kind"]
     entries = await hands.keeper.of(question.profile)
     found = [entry for entry in entries if kind == "timer" or entry.by_clock]
+    if not found and (ringing := hands.ringer.of(question.profile)):
+        return hands.say("run_out_now", name=_name(hands, ringing[0]))
     if not found:
         return hands.say(f"none_{kind}")
     return SkillReply(say=_listed(hands, found))
