@@ -91,10 +91,9 @@ class Chain:
         raise failed
 
     async def _look_ahead(self, question: Transcribe) -> tuple[EngineProcess, dict[str, Any]]:
-        engine = self._places[0].awake
-        # Words to expect are a help, which a look can do without.
-        question = question.model_copy(update={"prompt": "", "temperature": 0.0})
-        if self._asking or self._look is not None or engine is None or not able(engine.info, question):
+        awake = [place.awake for place in self._places if place.awake is not None]
+        engine = next((one for one in awake if able(one.info, question)), None)
+        if self._asking or self._look is not None or engine is None:
             raise Busy("the recogniser has no time for a look ahead")
         try:
             async with asyncio.timeout(None) as self._look:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from services.stt.adapters import short_window, spans
 from services.stt.adapters.moonshine.network import Network
 from services.stt.adapters.moonshine.tokens import Tokens
+from services.stt.adapters.phrases import is_invented
 from services.stt.adapters.short_window import Attempt
 from services.stt.engine import Transcription
 from solo.isolation.call import Call
@@ -30,6 +31,8 @@ _MARGIN_S = 0.3
 """Silence behind a piece in a second attempt, which hears it a little otherwise."""
 _CERTAIN_SPEECH_S = 0.3
 """Of speech, by the detector: when no word was found in as much, one was missed."""
+_UNSURE_OF_FEW = -1.0
+"""Average log probability of a few words below which they are doubted: good ones stay above -0.3."""
 _WARM_UP_S = (1.5, 4.0)
 
 
@@ -139,8 +142,8 @@ class Moonshine:
                 break
         chosen = short_window.best(tried)
         if not short_window.is_runaway(chosen):
-            text = chosen.text if any(map(str.isalnum, chosen.text)) else ""
-            return _Heard(text, len(tried), doubtful=_is_unsure(chosen))
+            words = any(map(str.isalnum, chosen.text)) and not is_invented(chosen.text, chosen.avg_logprob)
+            return _Heard(chosen.text if words else "", len(tried), doubtful=_is_unsure(chosen))
         return _Heard(self._tokens.text(short_window.without_loops(chosen.tokens)), len(tried), doubtful=True)
 
     def _attempt(self, call: Call, sound: Sound) -> Attempt:
@@ -227,7 +230,8 @@ def _filled(sound: Sound, margin: float) -> Sound:
 
 
 def _is_unsure(attempt: Attempt) -> bool:
-    return len(attempt.tokens) >= short_window.UNSURE_FROM_TOKENS and attempt.avg_logprob < short_window.UNSURE
+    few = len(attempt.tokens) < short_window.UNSURE_FROM_TOKENS
+    return attempt.avg_logprob < (_UNSURE_OF_FEW if few else short_window.UNSURE)
 
 
 def _first_line(error: Exception) -> str:
