@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.stt.adapters import short_window
-from services.stt.adapters.phrases import is_invented
 from services.stt.adapters.short_window import Attempt
 from services.stt.adapters.timing import spoken
 from services.stt.engine import Segment, Transcription
@@ -118,7 +117,7 @@ class FasterWhisper:
         if call.cancelled or not tried:
             return _nothing(language)
         chosen = short_window.best(tried)
-        silent = _unspoken(chosen.text, chosen.avg_logprob, chosen.no_speech_prob)
+        silent = short_window.is_unspoken(chosen.text, chosen.no_speech_prob, chosen.avg_logprob)
         text = "" if silent else self._text_of(chosen, language or "en")
         return {
             "text": text if any(map(str.isalnum, text)) else "",
@@ -144,7 +143,7 @@ class FasterWhisper:
             passes += 1
             if call.cancelled:
                 return _nothing(info.language, details)
-            if not _unspoken(segment.text, segment.avg_logprob, segment.no_speech_prob):
+            if not short_window.is_unspoken(segment.text, segment.no_speech_prob, segment.avg_logprob):
                 text = self._whole_text(segment.tokens, segment.text, info.language)
                 if any(map(str.isalnum, text)):
                     segments.append(spoken(segment, text, seconds))
@@ -274,10 +273,6 @@ def _check_files(path: Path) -> None:
     if missing:
         # Without its tokenizer file the library would ask the network for one.
         raise ModelCorrupt(f"The speech model in {path} lacks {', '.join(missing)}.", hint=_REPLACE)
-
-
-def _unspoken(text: str, avg_logprob: float, no_speech_prob: float) -> bool:
-    return short_window.is_silent(no_speech_prob, avg_logprob) or is_invented(text, avg_logprob, no_speech_prob)
 
 
 def _loudest(sound: Sound) -> float:

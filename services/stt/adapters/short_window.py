@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.stt.adapters.phrases import is_invented
+
 FULL_WINDOW_S = 30.0
 """What Whisper was trained on; the last resort."""
 SHORTEST_WINDOW_S = 12.0
@@ -68,7 +70,17 @@ def is_silent(no_speech_prob: float, avg_logprob: float) -> bool:
     40 commands and both under noise at 10 and 0 dB: speech stays below 0.53 in the first number alone and below
     0.81 in the weighted sum, while invented text lies above one or the other, but for one in thirty.
     """
-    return no_speech_prob > _NO_SPEECH_ALONE or no_speech_prob - _DOUBT_WEIGHT * avg_logprob > _NO_SPEECH_JOINT
+    return no_speech_prob > _NO_SPEECH_ALONE or doubt(no_speech_prob, avg_logprob) > _NO_SPEECH_JOINT
+
+
+def doubt(no_speech_prob: float, avg_logprob: float) -> float:
+    """The weighted sum of both numbers."""
+    return no_speech_prob - _DOUBT_WEIGHT * avg_logprob
+
+
+def is_unspoken(text: str, no_speech_prob: float, avg_logprob: float) -> bool:
+    """Whether nobody spoke, or nobody said this."""
+    return is_silent(no_speech_prob, avg_logprob) or is_invented(text, doubt(no_speech_prob, avg_logprob))
 
 
 def repeats(items: Sequence[object]) -> bool:

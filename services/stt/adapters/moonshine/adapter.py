@@ -142,7 +142,7 @@ class Moonshine:
                 break
         chosen = short_window.best(tried)
         if not short_window.is_runaway(chosen):
-            words = any(map(str.isalnum, chosen.text)) and not is_invented(chosen.text, chosen.avg_logprob)
+            words = any(map(str.isalnum, chosen.text)) and not is_invented(chosen.text, -chosen.avg_logprob)
             return _Heard(chosen.text if words else "", len(tried), doubtful=_is_unsure(chosen))
         return _Heard(self._tokens.text(short_window.without_loops(chosen.tokens)), len(tried), doubtful=True)
 
