@@ -18,7 +18,8 @@ from tests.daemon import Daemon, daemon
 from tests.stubs.satellite import FakeSatellite
 
 FAKES = {f"{part}__ENGINE": "fake" for part in ("WAKE", "STT", "LLM", "TTS", "VAD", "CODEC")} | {
-    "MEMORY__EMBEDDER": "fake"
+    "MEMORY__EMBEDDER": "fake",
+    "WAKE__VERIFY": "false",  # the fake recogniser understands no wake word
 }
 NAMES = ("kitchen", "hall", "attic")
 WITHIN_S = 60.0
