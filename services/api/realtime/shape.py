@@ -122,7 +122,7 @@ class FunctionTool(Tool):
 
 def _modality(value: object) -> object:
     """Sound comes with its text, so one word says it all; clients of before GA name both."""
-    return ["audio"] if isinstance(value, list | tuple) and set(value) == {"audio", "text"} else value
+    return ["audio"] if value in (["audio", "text"], ["text", "audio"]) else value
 
 
 Modalities = Annotated[tuple[Literal["text", "audio"]], BeforeValidator(_modality), Field(min_length=1, max_length=1)]

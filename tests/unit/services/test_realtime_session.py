@@ -85,6 +85,7 @@ class TestSettings:
             ({"type": "transcription"}, "type"),
             ({"prompt": {"id": "pmpt_1"}}, "prompt"),
             ({"output_modalities": []}, "output_modalities"),
+            ({"output_modalities": [["audio"], {}]}, "output_modalities"),
         ],
     )
     async def test_what_is_not_offered_is_refused_by_name(self, client: Client, session: Any, param: str) -> None:
