@@ -28,16 +28,19 @@ SOCKET = "WS"
 @dataclass(frozen=True, slots=True)
 class Policy:
     scope: Scope | None
-    """What the caller must be allowed; None: anybody, without a key. At most six routes are that (`PUBLIC_MOST`)."""
+    """What the caller must be allowed; None: anybody, without a key. At most four routes are that (`PUBLIC_MOST`),
+    besides `static` ones."""
     owner: Owner = "none"
     rate: Rate = "usual"
     body: int = MOST_BODY_BYTES
     """Bytes that its body, or a message of its WebSocket, may have."""
     audit: bool = False
     """Each call is written into the audit log, not only those that are denied."""
+    static: bool = False
+    """The same bytes of Solo's own for everybody, such as a page's files: it asks nobody and takes nothing in."""
 
 
-PUBLIC_MOST = 6
+PUBLIC_MOST = 4
 """Two looks, log-in and refresh, the page to log in on and its scripts."""
 LOGIN = Policy(None, rate="login", body=16 * 1024, audit=False)
 
@@ -59,7 +62,10 @@ class RouteTable:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows = tuple(rows)
-        public = [row for row in self.rows if row.policy.scope is None]
+        for row in self.rows:
+            if row.policy.static and (row.method != "GET" or row.policy.body or row.policy.owner != "none"):
+                raise ValueError(f"{row.method} {row.path} is not static")
+        public = [row for row in self.rows if row.policy.scope is None and not row.policy.static]
         if len({row.path for row in public}) > PUBLIC_MOST:
             raise ValueError(f"too many public routes: {sorted({row.path for row in public})}")
         self._fixed: dict[str, dict[str, Row]] = {}

@@ -7,10 +7,12 @@ import asyncio
 from services.conversation.turn import Turn
 from services.messages.announcing import Announce
 from services.messages.audio import DescribeSources, SourceState
+from services.messages.voices import KeepReady
 from solo.errors import SoloError
 from solo.supervision import Context
 
 _DESCRIBE_WITHIN_S = 2.0
+_READY_WITHIN_S = 120.0
 WAIT_S = 60.0
 """For an answer under way; what is still being said then is interrupted."""
 
@@ -46,3 +48,11 @@ async def say(turn: Turn, question: Announce) -> None:
         except asyncio.CancelledError:
             await turn.fall_silent()
             raise
+
+
+async def have_ready(ctx: Context, texts: tuple[str, ...]) -> None:
+    """What has to be said when an engine has failed is made before one does."""
+    try:
+        await ctx.request(KeepReady(texts=texts), within=_READY_WITHIN_S)
+    except SoloError as error:
+        ctx.log.debug("sentences are not ready", code=error.code)

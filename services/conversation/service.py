@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.conversation.aloud import answer_aloud
-from services.conversation.announcements import listeners, say, until_silent
+from services.conversation.announcements import have_ready, listeners, say, until_silent
 from services.conversation.interruptions import judge
 from services.conversation.judging import Judging
 from services.conversation.partials import Partials
@@ -21,7 +21,7 @@ from services.conversation.summaries import Summaries
 from services.conversation.talks import Talks
 from services.conversation.thinking import TurnPolicy
 from services.conversation.transcribing import is_wake_word_alone, transcribe
-from services.conversation.turn import Turn, exhaust
+from services.conversation.turn import APOLOGIES, Turn, exhaust
 from services.messages.announcing import Announce
 from services.messages.audio import (
     NothingHeard,
@@ -81,6 +81,7 @@ class ConversationService:
             tasks.create_task(ctx.answer(JudgeInterruption, self._judge))
             tasks.create_task(ctx.answer(Announce, self._announce))
             tasks.create_task(ctx.answer(CancelTurn, self._cancel))
+            tasks.create_task(have_ready(ctx, tuple(APOLOGIES.values())), name="apologies made ready")
             ctx.ready()
             await ctx.answer(Ask, self._ask)
             # Draining: what was only guessed is dropped, answers being spoken are finished.

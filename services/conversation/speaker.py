@@ -41,7 +41,7 @@ class Speaker:
     """Each clause, and the second at which its sound ends."""
 
     async def say(self, clause: str) -> None:
-        """One clause; a voice that dies says it again, without the pieces already played."""
+        """One clause; a voice that dies says it again, without what was played already."""
         if self.source is None:
             return
         played = 0
@@ -50,22 +50,24 @@ class Speaker:
             try:
                 question = Synthesize(text=clause, voice=self.voice, language=self.language)
                 async with self.ctx.stream(question, within=_SOUND_WITHIN_S) as sounds:
-                    index = 0
+                    made = 0
                     async for sound in sounds:
-                        index += 1
-                        if index <= played:
+                        # The same words sound the same, but where their pieces end depends on how busy the voice is.
+                        pcm = sound.pcm[max(0, played - made) :]
+                        made += len(sound.pcm)
+                        if not pcm:
                             continue
                         self.mark("first_audio")
                         self.engine = sound.engine
                         await self.gate.passed()
                         await self.ctx.request(
-                            PlaySound(source=self.source, pcm=sound.pcm, sample_rate=sound.sample_rate),
+                            PlaySound(source=self.source, pcm=pcm, sample_rate=sound.sample_rate),
                             within=_PLAY_WITHIN_S,
                         )
                         self.mark("voice_to_voice")
                         self._sample_rate = sound.sample_rate
-                        played += 1
-                        self.audio_s += len(sound.pcm) / BYTES_PER_SAMPLE / sound.sample_rate
+                        played += len(pcm)
+                        self.audio_s += len(pcm) / BYTES_PER_SAMPLE / sound.sample_rate
                         self._spoken[-1] = (clause, self.audio_s)
                 return
             except SoloError as error:

@@ -39,7 +39,7 @@ from solo.bus import in_turn
 from solo.errors import SoloError
 from solo.supervision import Context
 
-_APOLOGIES = {
+APOLOGIES = {
     "hear": "Sorry, I could not understand you, because speech recognition has failed.",
     "think": "Sorry, I cannot answer, because the language model has failed.",
     "speak": "Sorry, I cannot speak, because the voice has failed.",
@@ -282,7 +282,7 @@ class Turn:
         self.failed(error)
         if self._stage != "speak":
             try:
-                await self.speaker.say(_APOLOGIES[self._stage])
+                await self.speaker.say(APOLOGIES[self._stage])
                 await self.speaker.end()
             except SoloError as second:
                 self.ctx.log.warning("could not say so", turn_id=self.id, code=second.code)

@@ -17,7 +17,7 @@ from solo.errors import SoloError
 router = Doors(tags=["pages"])
 VOICE = read(FilePath(__file__).parents[1] / "pages" / "voice")
 PAGE = "index.html"
-_POLICY = Policy(None, rate="cheap", body=0)
+_POLICY = Policy(None, rate="cheap", body=0, static=True)
 HEADERS = {
     "cache-control": "no-cache",
     "content-security-policy": "; ".join(

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from services.api import http as door
 from services.api.house import House
 from services.api.http import application
+from services.api.policy import Policy, RouteTable, Row
 from services.api.recent import RecentTurns
 from services.api.routes import audit, auth, keys, users
 from services.messages.accounts import (
@@ -121,6 +122,19 @@ def test_every_route_has_its_policy_and_two_are_public(app: FastAPI) -> None:
         "/api/auth/refresh",
     }
     assert all(policy.audit for (method, path), policy in ours.items() if method != "GET" and "/auth/" not in path)
+
+
+def test_at_most_four_routes_are_public_and_files_are_only_files() -> None:
+    public = [Row("GET", f"/{number}", Policy(None)) for number in range(5)]
+    page = Row("GET", "/page/{file:path}", Policy(None, body=0, static=True))
+    assert RouteTable([*public[:4], page]).rows[-1] is page
+    with pytest.raises(ValueError, match="too many public routes"):
+        RouteTable(public)
+    for no_file in (Policy(None, body=9, static=True), Policy(None, body=0, static=True, owner="self")):
+        with pytest.raises(ValueError, match="is not static"):
+            RouteTable([Row("GET", "/page", no_file)])
+    with pytest.raises(ValueError, match="is not static"):
+        RouteTable([Row("POST", "/page", Policy(None, body=0, static=True))])
 
 
 async def test_logging_in(app: FastAPI, guards: Guards) -> None:
