@@ -171,7 +171,7 @@ def test_unusable_files_get_one_clear_line(running: Daemon, tmp_path: Path, writ
 class TestOtherCommands:
     def test_status(self, running: Daemon) -> None:
         assert json.loads(command("status", "--json", **at(running)).stdout)["state"] == "ready"
-        assert "faster-whisper" in command("status", **at(running)).stdout
+        assert "moonshine" in command("status", **at(running)).stdout
 
     def test_doctor(self, running: Daemon) -> None:
         done = command("doctor", "--json", **at(running))

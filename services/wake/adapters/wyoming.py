@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wyoming.info import WakeModel
@@ -26,23 +26,30 @@ _PIECE_S = 5.0
 class WyomingWake:
     """`server`: where it is, as tcp://host:port. `words`: names there; None = all that it has.
 
-    `sensitivity` and `threads` are the server's business. A server that answers pings is waited for at each piece;
-    from others a word may come with the next piece.
+    `sensitivity`, `sensitivities` and `threads` are the server's business. A server that answers pings is waited for
+    at each piece; from others a word may come with the next piece.
     """
 
     def __init__(
-        self, server: str, words: Sequence[str] | None = None, sensitivity: float = 0.5, threads: int = 1
+        self,
+        server: str,
+        words: Sequence[str] | None = None,
+        sensitivity: float = 0.5,
+        threads: int = 1,
+        sensitivities: Mapping[str, float] | None = None,
     ) -> None:
         self._server = Server(server)
         self._words = words
         self._sensitivity = sensitivity
+        self._sensitivities = dict(sensitivities or {})
         self._chosen: list[str] = []
         self._in_step = False
         self._sessions = Sessions(self._open, end=_Session.close)
 
     def load(self) -> dict[str, Any]:
         """Raises `ServerAway`, `ServerRefused` when it hears no words, or `ModelMissing` for one that it has not."""
-        require_sensitivity(self._sensitivity)
+        for sensitivity in (self._sensitivity, *self._sensitivities.values()):
+            require_sensitivity(sensitivity)
         self._server.confine()
         programs = self._server.describe(_DESCRIBE_S).wake
         models: list[WakeModel] = [model for program in programs for model in program.models]

@@ -133,7 +133,7 @@ async def test_sockets_ask_for_their_caller(ctx: Context, path: str, said: dict[
 
 
 def test_sockets_are_all_looked_at() -> None:
-    assert {row.path for row in rows() if row.method == SOCKET} == {"/ws/voice", "/ws/chat"}
+    assert {row.path for row in rows() if row.method == SOCKET} == {"/ws/voice", "/ws/chat", "/v1/realtime"}
 
 
 def summary(turn_id: str, profile: str) -> TurnSummary:
