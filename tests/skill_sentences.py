@@ -143,6 +143,8 @@ UNDERSTOOD: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Which timers are running?", "timer.list", {"kind": "timer"}),
     ("Cancel the pizza timer.", "timer.cancel", {"name": "pizza", "kind": "timer"}),
     ("Cancel the timer.", "timer.cancel", {"kind": "timer"}),
+    ("Cancelled the timer,", "timer.cancel", {"kind": "timer"}),
+    ("Stopped the pizza timer.", "timer.cancel", {"name": "pizza", "kind": "timer"}),
     ("Stop the timer.", "timer.cancel", {"kind": "timer"}),
     ("Stop my timer please.", "timer.cancel", {"kind": "timer"}),
     ("Delete the egg timer", "timer.cancel", {"name": "egg"}),

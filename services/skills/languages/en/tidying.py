@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from services.skills.languages.en.numbers import read_number
 from services.skills.languages.language import Tidied, Word
@@ -97,12 +98,27 @@ _COURTESIES = tuple(phrase.split() for phrase in ("please", "thanks", "thank you
 _AFTER = tuple(phrase.split() for phrase in ("right now", "now", "for me", "will you", "would you", "then"))
 
 
+_IMPERATIVES = {
+    "added": "add",
+    "canceled": "cancel",
+    "cancelled": "cancel",
+    "paused": "pause",
+    "resumed": "resume",
+    "started": "start",
+    "stopped": "stop",
+    "turned": "turn",
+}
+"""Recognisers hear some commands as if they were told of: nobody tells Solo that he cancelled a timer."""
+
+
 def tidy(text: str) -> Tidied:
     original = text[: MOST_CHARACTERS + 1]
     words = _numbers(_words(original))
     while (count := _leading(words)) and count < len(words):
         words = words[count:]
     words = _without(words, _COURTESIES)
+    if words and len(words) > 1 and words[0].text in _IMPERATIVES:
+        words = [replace(words[0], text=_IMPERATIVES[words[0].text]), *words[1:]]
     end = words[-1].end if words else 0
     return Tidied(original, tuple(_without(words, _AFTER)), end)
 
