@@ -168,7 +168,7 @@ def page(address: str) -> Iterator[Page]:
 
 def test_shows_what_the_daemon_says(page: Page) -> None:
     services = page.get_by_role("table", name="Services")
-    services.get_by_text("moonshine").wait_for()
+    services.get_by_text("faster-whisper").wait_for()
     row = services.get_by_role("row").filter(has_text="SmolLM2")
     engine = "llama.cpp · SmolLM2-135M-Instruct Q4_1"
     assert row.get_by_role("cell").all_inner_texts()[:5] == ["llm", "ready", engine, "389 MiB", "4223"]
