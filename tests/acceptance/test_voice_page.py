@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif("TEST_PAGES" not in os.environ, reason="real time in a browser, and one of them fails: `make pages`"),
+    pytest.mark.skipif("TEST_PAGES" not in os.environ, reason="in real time, and one fails: `make pages`"),
 ]
 FAKES: dict[str, Any] = {f"{part}__ENGINE": "fake" for part in ("VAD", "WAKE", "STT", "LLM", "TTS")} | {
     "MEMORY__EMBEDDER": "fake"
