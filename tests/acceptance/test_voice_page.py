@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif("TEST_PAGES" not in os.environ, reason="in real time, and one fails: `make pages`"),
 ]
 FAKES: dict[str, Any] = {f"{part}__ENGINE": "fake" for part in ("VAD", "WAKE", "STT", "LLM", "TTS")} | {
     "MEMORY__EMBEDDER": "fake"
@@ -71,13 +69,18 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def enter(page: Page, running: Daemon) -> None:
-    page.goto(solo_voice(running)["address"])
+    with page.expect_response(lambda answer: "/api/turns" in answer.url):  # those before this page
+        page.goto(solo_voice(running)["address"])
     until_phase(page, "idle")
 
 
 def ask(page: Page, text: str) -> None:
     page.get_by_label("Type a question").fill(text)
     page.get_by_role("button", name="Ask").click()
+
+
+def until_another_turn(page: Page, before: int) -> None:
+    page.wait_for_function("n => document.querySelectorAll('#turns li').length > n", arg=before)
 
 
 @pytest.mark.engine
@@ -171,7 +174,7 @@ def test_the_button_and_the_key_stop_an_answer(chromium: str, fake: Daemon) -> N
             until_phase(page, "speaking")
             stop()
             until_phase(page, "idle")
-            page.wait_for_function("n => document.querySelectorAll('#turns li').length > n", arg=before)
+            until_another_turn(page, before)
 
 
 def test_without_a_session_it_asks_for_one(chromium: str, fake: Daemon) -> None:
@@ -222,8 +225,9 @@ def test_a_refused_microphone_says_what_to_do(chromium: str, fake: Daemon) -> No
         enter(page, fake)
         page.get_by_role("button", name="Start talking").click()
         page.get_by_role("alert").get_by_text("Allow it beside the address").wait_for()
+        before = page.locator("#turns li").count()
         ask(page, QUESTION)
-        page.locator("#turns li").wait_for()
+        until_another_turn(page, before)
 
 
 def test_push_to_talk(chromium: str, fake: Daemon) -> None:
@@ -236,10 +240,11 @@ def test_push_to_talk(chromium: str, fake: Daemon) -> None:
         page.keyboard.down("Space")
         until_phase(page, "hearing")
         page.wait_for_function("document.getElementById('meter').ariaValueNow !== null")
+        before = page.locator("#turns li").count()
         speak(page, say(QUESTION))
         page.wait_for_timeout(1500)  # as long as somebody holds it
         page.keyboard.up("Space")
-        page.locator("#turns li").wait_for()
+        until_another_turn(page, before)
         said = [said["type"] for said in watched.said if said["type"] in {"press", "release"}]
         assert said == ["press", "release"]
         starts = [said for said in watched.said if said["type"] == "start"]

@@ -2,15 +2,17 @@
 // The tokens themselves are in cookies that no script can read.
 
 const RENEW_BEFORE = 0.3; // of its life that an access token has left when it is renewed
+const LONGEST_PAUSE_S = 5; // that somebody who logs in waits without being told
 const KEPT = "solo.voice.until";
 
 let until = Number(sessionStorage.getItem(KEPT) ?? 0); // Date.now() until which the access cookie is good
 let life = 600_000;
 
 export class Refused extends Error {
-  constructor(status, error) {
+  constructor(status, error, pause) {
     super(error?.message ?? `Solo answers ${status}`);
     this.status = status;
+    this.pause = pause; // seconds until it is worth another try; NaN: not told
     this.code = error?.code ?? "";
     this.hint = error?.hint ?? "";
   }
@@ -26,7 +28,7 @@ export async function ask(method, path, body) {
     cache: "no-store",
   });
   const said = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(answer.status, said.error);
+  if (!answer.ok) throw new Refused(answer.status, said.error, Number.parseFloat(answer.headers.get("retry-after")));
   return said;
 }
 
@@ -45,8 +47,16 @@ export async function byTicket() {
   return true;
 }
 
+// After a log-in that failed Solo does not look at the next one for a moment: a short one is waited out.
 export async function byPassword(name, password) {
-  admitted(await ask("POST", "/api/auth/login", { name, password, cookie: true }));
+  const login = () => ask("POST", "/api/auth/login", { name, password, cookie: true });
+  try {
+    admitted(await login());
+  } catch (error) {
+    if (error.code !== "security.slow_down" || !(error.pause <= LONGEST_PAUSE_S)) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * error.pause));
+    admitted(await login());
+  }
 }
 
 export async function leave() {
