@@ -92,12 +92,15 @@ class Chain:
 
     async def _look_ahead(self, question: Transcribe) -> tuple[EngineProcess, dict[str, Any]]:
         awake = [place.awake for place in self._places if place.awake is not None]
-        engine = next((one for one in awake if able(one.info, question)), None)
+        # Words to expect are a help: rather heard without them than not at all.
+        unaided = question.model_copy(update={"prompt": ""})
+        ways = ((one, way) for way in (question, unaided) for one in awake if able(one.info, way))
+        engine, asked = next(ways, (None, question))
         if self._asking or self._look is not None or engine is None:
             raise Busy("the recogniser has no time for a look ahead")
         try:
             async with asyncio.timeout(None) as self._look:
-                found = await engine.call("transcribe", within=PARTIAL_WITHIN_S, pcm=question.pcm, **wishes(question))
+                found = await engine.call("transcribe", within=PARTIAL_WITHIN_S, pcm=asked.pcm, **wishes(asked))
         except TimeoutError as error:
             raise Busy("a whole utterance has come before the look ahead was over") from error
         finally:

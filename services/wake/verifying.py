@@ -12,6 +12,9 @@ from services.messages.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 ALIKE = 0.62
 """Similarity of letters from which words heard may have been the wake word: "OK, Naboo" is 0.75 of "okay nabu", but
 "like a" is 0.6 of "alexa"."""
+LEAST_CONSONANTS = 3
+"""Of words that may be taken for the wake word by their consonants alone: names that are no words of a language are
+written in many ways, "Ok, now, boo." for "okay nabu", and two consonants are soon the same."""
 BEFORE_S = 1.6
 """Sound looked at from before the recognition: the longest wake words take one second."""
 _KEPT_S = 2.5
@@ -39,12 +42,28 @@ def judge(text: str, word: str) -> Verdict:
         return Verdict.UNCLEAR
     wanted = re.sub(r"[\W\d_]", "", word.lower())
     longest = len(word.split("_")) + 1
-    alike = max(
-        SequenceMatcher(None, "".join(heard[start : start + count]), wanted).ratio()
-        for start in range(len(heard))
-        for count in range(1, longest + 1)
-    )
-    return Verdict.WORDS if alike >= ALIKE else Verdict.OTHER
+    runs = {"".join(heard[at : at + count]) for at in range(len(heard)) for count in range(1, longest + 1)}
+    return Verdict.WORDS if any(_are_alike(run, wanted) for run in runs) else Verdict.OTHER
+
+
+_SPELLINGS = (("ph", "f"), ("qu", "k"), ("x", "ks"))
+_VOICELESS = str.maketrans("bcdgqvz", "pktkkfs")
+
+
+def _are_alike(heard: str, wanted: str) -> bool:
+    if SequenceMatcher(None, heard, wanted).ratio() >= ALIKE:
+        return True
+    consonants = _consonants(wanted)
+    # A sound that is cut off behind the word is soon heard as one more consonant.
+    return len(consonants) >= LEAST_CONSONANTS and _consonants(heard).startswith(consonants)
+
+
+def _consonants(letters: str) -> str:
+    """As they sound, voiced like voiceless ones and doubled like single ones: `heymickruffed` -> `mkrft`."""
+    for written, spoken in _SPELLINGS:
+        letters = letters.replace(written, spoken)
+    single = re.sub(r"(.)\1+", r"\1", letters.translate(_VOICELESS))
+    return re.sub(r"[aeiouhwy]", "", single)
 
 
 class PreRoll:

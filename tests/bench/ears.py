@@ -40,7 +40,7 @@ async def _measure() -> dict[str, Any]:
     memory: list[tuple[float, float, float]] = []
     wake = Context(bus, "wake", on_state=lambda _state, _note: None)
     recognition = Context(bus, "stt", on_state=lambda _state, _note: None)
-    stt = EngineSpec("services.stt.adapters.faster_whisper:FasterWhisper", {"threads": 1})
+    stt = EngineSpec("services.stt.adapters.moonshine.adapter:Moonshine", {"threads": 1})
     begin = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
         work = [

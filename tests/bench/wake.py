@@ -7,12 +7,12 @@ import importlib
 from typing import Any
 
 from services.messages.audio import SoundHeard, WakeWordHeard
-from services.messages.speech import Transcribe, Transcript
 from services.messages.waking import WakeWordConfirmed, WakeWordRejected
+from services.stt.service import STTService
 from services.wake import service
 from services.wake.service import WakeService
 from solo.bus import Bus, Event, Overflow
-from solo.isolation.process import EngineProcess, EngineSpec
+from solo.isolation.process import EngineSpec
 from solo.supervision import Context
 from tests.bench.sounds import pcm, recorded
 from tests.contract.speech import say
@@ -21,7 +21,7 @@ WORD = "alexa"
 SAMPLES = 2560
 TAIL = bytes(2 * 16_000)
 _SPEC = EngineSpec("services.wake.adapters.microwakeword:MicroWakeWord")
-_STT = EngineSpec("services.stt.adapters.faster_whisper:FasterWhisper", {"threads": 1})
+_STT = EngineSpec("services.stt.adapters.moonshine.adapter:Moonshine", {"threads": 1})
 _NOT = ("command-*.wav", "noise-*.wav", "wake-jarvis-*.wav", "wake-computer-*.wav")
 
 
@@ -69,18 +69,14 @@ async def _through(clips: list[tuple[str, bytes]]) -> tuple[int, int]:
             async for fact in box:
                 facts.append(fact)  # noqa: PERF401  # looked at meanwhile
 
-    async with asyncio.TaskGroup() as tasks, EngineProcess(_STT).running() as recogniser:
-
-        async def transcribe(question: Transcribe) -> Transcript:
-            found = await recogniser.call("transcribe", within=60, pcm=question.pcm, prompt=question.prompt)
-            return Transcript(text=found["text"], language="en", engine="bench")
-
+    recognition = Context(bus, "stt", on_state=lambda _state, _note: None)
+    async with asyncio.TaskGroup() as tasks:
         work = [
             tasks.create_task(watch()),
-            tasks.create_task(ctx.answer(Transcribe, transcribe)),
+            tasks.create_task(STTService(_STT).run(recognition)),
             tasks.create_task(WakeService(_SPEC).run(ctx)),
         ]
-        while (state := ctx.engine()) is None or not state.pid:
+        while any((state := each.engine()) is None or not state.pid for each in (ctx, recognition)):
             await asyncio.sleep(0.05)
         for name, sound in clips:
             for at in range(0, len(sound), SAMPLES * 2):

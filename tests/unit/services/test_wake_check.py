@@ -35,6 +35,10 @@ class TestJudge:
             ("Okay now boo", "okay_nabu"),
             ("Hey, my Croft", "hey_mycroft"),
             ("Hey Jarvis, turn", "hey_jarvis"),
+            # As Moonshine hears them, which knows of no words to expect.
+            ("Ok, now, boo.", "okay_nabu"),
+            ("Ok, now boot.", "okay_nabu"),
+            ("Hey, Mick Ruffed.", "hey_mycroft"),
         ],
     )
     def test_what_sounds_like_it_stands(self, text: str, word: str) -> None:
@@ -46,6 +50,10 @@ class TestJudge:
             ("Can I get a...", "hey_mycroft"),
             ("I'd like a...", "alexa"),
             ("Computer.", "okay_nabu"),
+            ("Ok, now we", "okay_nabu"),
+            ("a big one", "okay_nabu"),
+            ("Hey, make a", "hey_mycroft"),
+            ("I'll look", "alexa"),
             ("the weather in Madrid is sunny", "alexa"),
         ],
     )
