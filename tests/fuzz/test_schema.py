@@ -55,6 +55,7 @@ NO_MATTER_OF_FORM = {
     ("context_length_exceeded", ""),
     ("engine.bad_input", "the last message is neither the user's nor a tool's"),
     ("engine.bad_input", "two tools have the same name"),
+    ("engine.bad_input", "Integer value out of range"),
     ("llm.bad_grammar", ""),
     ("llm.bad_schema", ""),
     ("llm.no_vision", ""),
@@ -65,8 +66,9 @@ NO_MATTER_OF_FORM = {
     ("security.bad_scope", ""),
     ("security.weak_password", ""),
 }
-"""Refused by name, and no schema can say it: what one field says of another, the names that there are now, bytes of a
-file that are no sound, what the model can that answers, too common a password, a server that does not answer."""
+"""Refused by name, and no schema can say it: what one field says of another, the names that there are now, numbers of
+more than 64 bits in a tool, bytes of a file that are no sound, what the model can that answers, too common a password,
+a server that does not answer."""
 
 
 def _document() -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 LOOK_EVERY_S = 0.1
 """Between two looks at the machine."""
-STALE_S = 0.5
-"""What others did since a look that is longer ago than this says nothing of now: the engine has rested meanwhile."""
+RESTED_S = 0.03
+"""Between two steps: the engine was asked anew. What others did meanwhile says nothing of now: a spoken question is
+answered by who was waiting until it had been understood, which took all cores."""
 STALLED = 3.0
 """A step that takes so many times the usual one was waiting for a thread that somebody else's work had displaced."""
 
@@ -36,28 +37,32 @@ class Threads:
         self._own = own
         self._now = most
         self._last: tuple[float, float, float] | None = None
+        self._stepped: float | None = None
 
     def now(self) -> int:
         """Threads for the next step, 1 to `most`."""
         if self._most == 1:
             return 1
         at = self._clock()
-        if self._last is not None and at - self._last[0] < LOOK_EVERY_S:
+        rested = self._stepped is None or at - self._stepped > RESTED_S
+        if self._last is not None and not rested and at - self._last[0] < LOOK_EVERY_S:
             return self._now
         machine = self._busy()
         if machine is None:
             return self._now
         busy, cores = machine
         own = self._own()
-        if self._last is not None:
-            elapsed = at - self._last[0]
-            others = max(0.0, (busy - self._last[1]) - (own - self._last[2])) / elapsed if elapsed < STALE_S else 0.0
+        if rested or self._last is None:
+            self._now = self._most
+        else:
+            others = max(0.0, (busy - self._last[1]) - (own - self._last[2])) / (at - self._last[0])
             self._now = max(1, min(self._most, int(cores - others + 0.5)))
         self._last = (at, busy, own)
         return self._now
 
     def took(self, seconds: float, usual: float) -> None:
         """A step took `seconds` instead of `usual`: until the next look, waiting for nobody is quickest."""
+        self._stepped = self._clock()
         if usual > 0 and seconds > STALLED * usual:
             self._now = 1
 

@@ -59,12 +59,18 @@ class Machine:
         self.at = self.work = self.own = 0.0
 
     def threads(self, most: int = 2, cores: int = 2) -> Threads:
-        return Threads(most, clock=lambda: self.at, busy=lambda: (self.work, cores), own=lambda: self.own)
+        self.made = Threads(most, clock=lambda: self.at, busy=lambda: (self.work, cores), own=lambda: self.own)
+        return self.made
 
-    def passes(self, seconds: float, own: float, others: float) -> None:
+    def rests(self, seconds: float, others: float) -> None:
         self.at += seconds
+        self.work += others * seconds
+
+    def steps(self, seconds: float, own: float, others: float) -> None:
+        """One step after the other, until now."""
         self.own += own * seconds
-        self.work += (own + others) * seconds
+        self.rests(seconds, own + others)
+        self.made.took(0.01, usual=0.01)
 
 
 class TestThreads:
@@ -72,23 +78,23 @@ class TestThreads:
         machine = Machine()
         threads = machine.threads()
         assert threads.now() == 2
-        machine.passes(0.2, own=2, others=0.2)
+        machine.steps(0.2, own=2, others=0.2)
         assert threads.now() == 2
 
     def test_leaves_a_core_to_who_uses_it(self) -> None:
         machine = Machine()
         threads = machine.threads()
         threads.now()
-        machine.passes(0.2, own=1.1, others=0.9)
+        machine.steps(0.2, own=1.1, others=0.9)
         assert threads.now() == 1
-        machine.passes(0.2, own=1, others=0.1)
+        machine.steps(0.2, own=1, others=0.1)
         assert threads.now() == 2
 
     def test_never_none(self) -> None:
         machine = Machine()
         threads = machine.threads(cores=4, most=3)
         threads.now()
-        machine.passes(0.2, own=0.1, others=3.9)
+        machine.steps(0.2, own=0.1, others=3.9)
         assert threads.now() == 1
 
     def test_looks_a_few_times_a_second_only(self) -> None:
@@ -104,6 +110,7 @@ class TestThreads:
         for _ in range(100):
             threads.now()
             at += LOOK_EVERY_S / 50
+            threads.took(0.001, usual=0.001)
         assert looks <= 3
 
     def test_a_stalled_step_is_noticed_at_once(self) -> None:
@@ -112,20 +119,23 @@ class TestThreads:
         threads.now()
         threads.took(0.2, usual=0.01)
         assert threads.now() == 1
-        machine.passes(0.2, own=1, others=0)
+        machine.steps(0.2, own=1, others=0)
         assert threads.now() == 2
 
     def test_a_machine_that_does_not_tell(self) -> None:
         threads = Threads(3, clock=lambda: 1.0, busy=lambda: None, own=lambda: 0.0)
         assert threads.now() == 3
 
-    def test_what_others_did_while_it_rested_does_not_count(self) -> None:
+    @pytest.mark.parametrize("rest_s", [0.05, 0.3, 5])
+    def test_what_others_did_while_it_rested_does_not_count(self, rest_s: float) -> None:
         machine = Machine()
         threads = machine.threads()
         threads.now()
-        machine.passes(5, own=0, others=2)
+        machine.steps(0.2, own=1, others=1)
+        assert threads.now() == 1
+        machine.rests(rest_s, others=2)
         assert threads.now() == 2, "the first step after a rest waits for nobody"
-        machine.passes(0.2, own=1, others=1)
+        machine.steps(0.2, own=1, others=1)
         assert threads.now() == 1
 
 
