@@ -57,7 +57,7 @@ class AudioSettings(BaseModel):
     """Silence after the wake word until Solo stops listening."""
     follow_up_s: float = Field(default=5.0, ge=1, le=60)
     """Silence after an answer that asked something back until the wake word is needed again."""
-    look_ahead_s: float = Field(default=0.8, ge=0, le=10)
+    look_ahead_s: float = Field(default=0.5, ge=0, le=10)
     """Speech between two looks at what was said so far, while somebody is still speaking; 0: none."""
 
     @field_validator("input")

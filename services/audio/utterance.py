@@ -31,7 +31,7 @@ class EarPolicy:
     """Silence after the wake word until the ear gives up."""
     follow_up_s: float = 5.0
     """Silence after an answer that asked something back until the wake word is needed again."""
-    look_ahead_s: float = 0.8
+    look_ahead_s: float = 0.5
     """Speech between two looks at what was said so far; 0: none."""
     goes_on_within_s: float = 1.5
     """Speech this soon after an utterance, before anything of the answer was heard, belongs to it."""

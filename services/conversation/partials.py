@@ -16,6 +16,7 @@ from solo.errors import SoloError
 from solo.supervision import Context
 
 _LOOK_WITHIN_S = 2.0
+_END_MARKS = ".,;:!?…"
 _PLAIN = re.compile(r"\W+")
 
 
@@ -59,7 +60,7 @@ class Partials:
         self._agreements: dict[str, tuple[str, Agreement]] = {}
 
     def look(self, event: SpeechGrew, read: Callable[[str], Awaitable[None]]) -> None:
-        """`read` is given the committed words when they have grown."""
+        """`read` is given all words so far, without the mark behind them: most of them stand."""
         if event.source in self._looks:
             return
         task = self._tasks.create_task(self._look(event, read), name=f"look ahead {event.source}")
@@ -89,5 +90,5 @@ class Partials:
         committed, tentative = agreement.take(text)
         grown = TranscriptGrew(source=event.source, utterance=event.utterance, committed=committed, tentative=tentative)
         self._ctx.publish(grown)
-        if committed:
-            await read(committed)
+        if words := f"{committed} {tentative}".strip().rstrip(_END_MARKS):
+            await read(words)

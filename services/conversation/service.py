@@ -173,8 +173,8 @@ class ConversationService:
         self._tasks.create_task(self._read_ahead(event.profile, event.talk, None), name="prefill")
 
     def _grew(self, event: SpeechGrew) -> None:
-        async def read(committed: str) -> None:
-            await self._read_ahead(event.profile, event.talk, committed)
+        async def read(words: str) -> None:
+            await self._read_ahead(event.profile, event.talk, words)
 
         self._partials.look(event, read)
 
