@@ -192,6 +192,7 @@ class ConversationService:
         )
         transcript = transcribe(self._ctx, self._tasks, event.pcm)
         task = self._tasks.create_task(self._spoken(turn, transcript, event.wake_word), name="proposed turn")
+        task.add_done_callback(lambda _: turn.understood.set())  # also when it is dropped before it begins
         self._proposals.add(event, turn, task)
         self._judging.of_words(event, turn, self._tuned.policy)
         self._judging.of_sound(event)

@@ -123,7 +123,9 @@ def test_as_described(case: Any, running: Daemon) -> None:
     if response.status_code in {401, 403} and _code(response) in STRANGERS:
         strangers[case.operation.label] += 1
     excluded = [positive_data_acceptance, not_a_server_error] if _is_no_matter_of_form(response) else []
-    if response.status_code == 413:  # it is too large before anybody looks at its form
+    # A list without anything in it leaves no trace in the address, and the server sees a request as it should be;
+    # one that is too large is refused before anybody looks at its form.
+    if response.status_code == 413 or any(value in ([], {}) for value in (case.query or {}).values()):
         excluded.append(negative_data_rejection)
     case.validate_response(response, headers=headers, excluded_checks=excluded)
 

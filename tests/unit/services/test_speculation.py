@@ -93,6 +93,16 @@ class TestInThePause:
         assert [one.hit for one in cast.of(Speculated)] == [False, True]
         assert len(talks.history(OWNER, "family")) == 2
 
+    async def test_dropped_before_it_begins_it_leaves_no_task(self, bus: Bus) -> None:
+        cast = Cast(bus)
+        async with stage(cast, conversation()) as house:
+            await house.reaches("conversation", State.READY)
+            bus.publish(pause(1))
+            bus.publish(resumed())
+            await asyncio.sleep(5)
+            assert [task.get_name() for task in asyncio.all_tasks() if "judging" in task.get_name()] == []
+            assert cast.asked == []
+
     async def test_decided_too_soon_the_whole_question_is_answered(self, bus: Bus) -> None:
         cast = Cast(bus)
         async with stage(cast, conversation()) as house:
@@ -306,20 +316,20 @@ class TestSkills:
 
 
 class TestLookingAhead:
-    async def test_words_that_two_looks_agree_on_are_read(self, bus: Bus) -> None:
+    async def test_all_words_are_read_and_those_that_two_looks_agree_on_stand(self, bus: Bus) -> None:
         cast = Cast(bus, transcript="What is the")
         async with stage(cast, conversation()) as house:
             await house.reaches("conversation", State.READY)
-            for text in ("What is the", "What is the capital of"):
+            for text in ("What is the?", "What is the capital of..."):
                 cast.transcript = text
                 grew = SpeechGrew(source="kitchen", utterance="kitchen-1", pcm=b"", wake_word=None, talk="family")
                 bus.publish(grew)
                 await asyncio.sleep(1)
         assert [(one.committed, one.tentative) for one in cast.of(TranscriptGrew)] == [
-            ("", "What is the"),
-            ("What is the", "capital of"),
+            ("", "What is the?"),
+            ("What is the", "capital of..."),
         ]
-        assert [one.messages[-1].content for one in cast.prefilled] == ["What is the"]
+        assert [one.messages[-1].content for one in cast.prefilled] == ["What is the", "What is the capital of"]
 
 
 class TestAnnouncements:
