@@ -18,7 +18,7 @@ EXAMPLES ?= 1000
 # Simulated turns in `make soak`; `make test` has 300.
 TURNS ?= 10000
 
-.PHONY: help setup run test check format bench bench-voice faults soak fuzz lock docs clean
+.PHONY: help setup run test check format bench bench-voice pages faults soak fuzz lock docs clean
 
 help:
 	@echo "make run     start Solo and its dashboard (Ctrl+C stops)"
@@ -26,6 +26,7 @@ help:
 	@echo "make check   format, lint, types, import contracts"
 	@echo "make bench   measure against the bare engines"
 	@echo "make bench-voice  voice-to-voice against Pipecat with the same models, which it installs for that"
+	@echo "make pages   the voice page in a real browser, spoken to and interrupted in real time"
 	@echo "make faults  kill, freeze and crash every engine, ROUNDS=$(ROUNDS) times each"
 	@echo "make soak    TURNS=$(TURNS) simulated turns with interruptions, lost devices and dying engines, in virtual time"
 	@echo "make fuzz    what is allowed and what is not, EXAMPLES=$(EXAMPLES) times for every route"
@@ -80,6 +81,9 @@ fuzz: setup
 
 docs: setup
 	$(BIN)/python -m scripts.reference
+
+pages: setup
+	TEST_PAGES=1 $(BIN)/python -m pytest tests/acceptance/test_voice_page.py
 
 lock: setup
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
 ]
+LIVE = pytest.mark.skipif(
+    "TEST_PAGES" not in os.environ,
+    reason="spoken in real time to real engines: wants a machine for itself, `make pages`",
+)
 FAKES: dict[str, Any] = {f"{part}__ENGINE": "fake" for part in ("VAD", "WAKE", "STT", "LLM", "TTS")} | {
     "MEMORY__EMBEDDER": "fake"
 }
@@ -83,6 +88,7 @@ def until_another_turn(page: Page, before: int) -> None:
     page.wait_for_function("n => document.querySelectorAll('#turns li').length > n", arg=before)
 
 
+@LIVE
 @pytest.mark.engine
 def test_a_question_asked_aloud(chromium: str, real: Daemon, tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "question.wav", silence(3.0) + say(QUESTION) + silence(120.0))
@@ -120,6 +126,7 @@ def test_a_question_asked_aloud(chromium: str, real: Daemon, tmp_path: Path) -> 
 LATENCY = ("end_of_turn", "transcript", "recalled", "first_token", "first_audio", "voice_to_voice")
 
 
+@LIVE
 @pytest.mark.engine
 def test_speech_over_an_answer_ends_it(chromium: str, real: Daemon) -> None:
     with browser(chromium, scripts=(LISTEN_IN, OWN_MICROPHONE)) as page:
