@@ -35,7 +35,7 @@ pytestmark = [
 ]
 LIVE = pytest.mark.skipif(
     "TEST_PAGES" not in os.environ,
-    reason="spoken in real time to real engines: wants a machine for itself, `make pages`",
+    reason="real engines hear it in real time: a machine for itself, `make pages`",
 )
 FAKES: dict[str, Any] = {f"{part}__ENGINE": "fake" for part in ("VAD", "WAKE", "STT", "LLM", "TTS")} | {
     "MEMORY__EMBEDDER": "fake"
