@@ -14,9 +14,9 @@ from services.api.policy import SOCKET, Policy, Row
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def asks_once(request: Request) -> None:
+async def asks_once(request: Request) -> None:
     """Each name of the query may come once: which of two values counts would be anybody's guess, and programs in
-    between may guess otherwise."""
+    between may guess otherwise. (Not a plain function: FastAPI would call that in a thread, on every request.)"""
     if not request.scope["query_string"]:
         return
     times = Counter(name for name, _ in request.query_params.multi_items())

@@ -113,7 +113,7 @@ class Guard:
     async def _answered(self, visit: Visit, answer: Answer, receive: Receive) -> None:
         try:
             await self.front(visit.scope, receive, answer.send)
-        except Exception:
+        except Exception:  # of any kind, but only where the cut body is its cause; all else goes on to the server's log
             if not answer.too_large:
                 raise
             await answer.refuse_too_large()  # it took the cut body for a client that left

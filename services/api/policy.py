@@ -41,7 +41,7 @@ class Policy:
 
 
 PUBLIC_MOST = 4
-"""Two looks, log-in and refresh, the page to log in on and its scripts."""
+"""Two looks, log-in and refresh."""
 LOGIN = Policy(None, rate="login", body=16 * 1024, audit=False)
 
 
