@@ -48,4 +48,4 @@ class Doors(APIRouter):
     def contain(self, router: Doors) -> None:
         """All routes of another router."""
         self.rows.extend(router.rows)
-        self.include_router(router)
+        self.routes.extend(router.routes)

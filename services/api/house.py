@@ -21,7 +21,10 @@ class House:
     """Voice sessions under way: a drain waits for their turns."""
 
 
-def _house(connection: HTTPConnection) -> House:
+# Not plain functions, though they wait for nothing: FastAPI would call those in a thread, on every request.
+
+
+async def _house(connection: HTTPConnection) -> House:
     house: House = connection.app.state.house
     return house
 
@@ -29,7 +32,7 @@ def _house(connection: HTTPConnection) -> House:
 TheHouse = Annotated[House, Depends(_house)]
 
 
-def _who(connection: HTTPConnection) -> Principal:
+async def _who(connection: HTTPConnection) -> Principal:
     """Whom the guard let in; a route that nobody guards has nobody and crashes, it never guesses."""
     who: Principal = connection.scope["principal"]
     return who

@@ -193,7 +193,7 @@ def application(house: House) -> FastAPI:
     )
     app.state.house = house
     for routes in ROUTES:
-        app.include_router(routes.router)
+        app.router.routes.extend(routes.router.routes)  # flat: an included router is asked one level at a time
     app.state.table = RouteTable(row for routes in ROUTES for row in routes.router.rows)
     app.add_exception_handler(SoloError, _solo_error)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -191,7 +191,7 @@ def jobs_of(app: FastAPI) -> Jobs:
     return jobs
 
 
-def _in_background(
+async def _in_background(
     background: Annotated[
         bool, Query(description="Answer at once with 202 and a job (see /api/jobs), and work in the background.")
     ] = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
@@ -19,7 +19,7 @@ from services.messages.audio import DescribeSources, SourceState
 from services.messages.conversation import TurnSummary
 from services.messages.security import Principal
 from solo.errors import SoloError
-from solo.supervision import Describe, StopRequested, SystemState
+from solo.supervision import Describe, ServiceState, StopRequested, SystemState
 
 router = Doors(tags=["status"])
 _WITHIN_S = 2.0
@@ -88,16 +88,17 @@ async def readyz(house: TheHouse) -> JSONResponse:
     summary="Everything about the daemon in one snapshot",
     responses=answers(Status),
 )
-async def status(house: TheHouse, who: Who) -> JSONResponse:
+async def status(house: TheHouse, who: Who) -> Response:
     """The last turns in it are those of the caller; what sources of sound there are only an admin sees."""
     system = await house.ctx.request(Describe(), within=_WITHIN_S)
-    body = {
-        **system.model_dump(mode="json"),
-        "audio": await _audio(house, who, {service.name: service for service in system.services}),
-        "turns": [turn.model_dump(mode="json") for turn in house.recent.newest_first(who.profile)],
-        "tokens_per_s": house.recent.tokens_per_s(),
-    }
-    return JSONResponse(body)
+    whole = Status.model_construct(
+        **dict(system),
+        audio=await _audio(house, who, {service.name: service for service in system.services}),
+        turns=tuple(house.recent.newest_first(who.profile)),
+        tokens_per_s=house.recent.tokens_per_s(),
+    )
+    # Written once: as values first and as JSON then costs a third of the whole request.
+    return Response(whole.model_dump_json(), media_type="application/json")
 
 
 @router.door(
@@ -113,7 +114,7 @@ async def stop(house: TheHouse) -> JSONResponse:
     return JSONResponse({"status": "draining"}, status_code=202)
 
 
-async def _audio(house: House, who: Principal, services: dict[str, Any]) -> dict[str, Any]:
+async def _audio(house: House, who: Principal, services: dict[str, ServiceState]) -> Audio:
     device = services.get("device")
     sources: tuple[SourceState, ...] = ()
     if who.role == "admin":
@@ -121,11 +122,11 @@ async def _audio(house: House, who: Principal, services: dict[str, Any]) -> dict
             sources = await house.ctx.request(DescribeSources(), within=_WITHIN_S / 4)
         except SoloError:
             sources = ()  # the part is being restarted, or left out; the services say so
-    return {
-        "device": f"{device.engine.engine} {device.engine.model}" if device is not None and device.engine else "none",
-        "state": (device.note or device.state) if device is not None else "none",
-        "sources": [source.model_dump(mode="json") for source in sources],
-    }
+    return Audio(
+        device=f"{device.engine.engine} {device.engine.model}" if device is not None and device.engine else "none",
+        state=(device.note or device.state) if device is not None else "none",
+        sources=sources,
+    )
 
 
 @router.door(
