@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import json
 import os
+import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -26,7 +28,9 @@ from solo.bus import Bus
 from solo.supervision import Context
 
 STALLED = 50
-OTHERS = 200
+OTHERS = 500
+ROUNDS = 11
+"""Alone and beside in turn: the machine is not the same from one second to the next."""
 _PIECES = 20_000
 _PIECE = 1000
 """Characters; together many times what the buffers of a connection hold."""
@@ -49,6 +53,20 @@ for _ in range(int(sys.argv[2])):
 time.sleep(600)
 """
 """A process of its own: its buffers are not the daemon's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Times are (median, p95) in milliseconds."""
+
+    alone: tuple[float, float]
+    flooding: tuple[float, float]
+    beside: tuple[float, float]
+    alone_again: tuple[float, float]
+    rss: float
+    """MiB for each stalled one, of the daemon."""
+    buffers: float
+    """MiB for each stalled one, of the kernel."""
 
 
 async def _answer(asked: Ask) -> AsyncGenerator[AnswerPart, None]:
@@ -93,8 +111,8 @@ def _kernel_bytes() -> int:
     return int(line.split()[-1]) * 4096
 
 
-async def _settled() -> float:
-    """Waits until neither the daemon nor the kernel keeps any more for them; the seconds that took."""
+async def _settled() -> None:
+    """Waits until neither the daemon nor the kernel keeps any more for them."""
     began = time.perf_counter()
     most, since = 0, began
     while (now := time.perf_counter()) - since < _SETTLED_AFTER_S and now - began < _SETTLES_WITHIN_S:
@@ -102,46 +120,65 @@ async def _settled() -> float:
         if kept > most + 2**18:
             most, since = kept, now
         await asyncio.sleep(0.1)
-    return since - began
 
 
-async def _measure() -> dict[str, Any]:
+async def _round() -> Round:
+    """With a server of its own: a session whose client is gone waits for it for a minute."""
     bus = Bus()
     ctx = Context(bus, "bench", on_state=lambda *_: None)
     app = _each_its_own(application(House(ctx, RecentTurns(), set())))
     door = open_door(0)
+    port = door.getsockname()[1]
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio"))
-    url = f"ws://127.0.0.1:{door.getsockname()[1]}/ws/chat"
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve(sockets=[door]))
         answering = tasks.create_task(ctx.answer(Ask, _answer, limit=1000))
         while not server.started:
             await asyncio.sleep(0.01)
-        alone = sorted([await _ask(url) for _ in range(OTHERS)])
+        alone = await _asked(port)
         before, kernel = psutil.Process().memory_info().rss, _kernel_bytes()
-        silent = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _SILENT, str(door.getsockname()[1]), str(STALLED)
-        )
-        flooding = sorted([await _ask(url) for _ in range(OTHERS)])
-        took = await _settled()
+        silent = await asyncio.create_subprocess_exec(sys.executable, "-c", _SILENT, str(port), str(STALLED))
+        flooding = await _asked(port)
+        await _settled()
         rss = (psutil.Process().memory_info().rss - before) / STALLED / 2**20
         buffers = (_kernel_bytes() - kernel) / STALLED / 2**20
-        beside = sorted([await _ask(url) for _ in range(OTHERS)])
+        beside = await _asked(port)
         silent.kill()
         await silent.wait()
+        alone_again = await _asked(port)
         server.should_exit = True
         await serving
         answering.cancel()
-    median, p95 = len(alone) // 2, int(len(alone) * 0.95)
+    return Round(alone, flooding, beside, alone_again, rss, buffers)
+
+
+async def _asked(port: int) -> tuple[float, float]:
+    url = f"ws://127.0.0.1:{port}/ws/chat"
+    took = sorted([await _ask(url) for _ in range(OTHERS)])
+    return took[OTHERS // 2] * 1000, took[int(OTHERS * 0.95)] * 1000
+
+
+def _table(rounds: list[Round]) -> dict[str, Any]:
+    def middle(times: Iterable[tuple[float, float]]) -> str:
+        medians, p95s = zip(*times, strict=True)
+        return f"{statistics.median(medians):.2f}, {statistics.median(p95s):.2f}"
+
+    ratios = [one.beside[1] * 2 / (one.alone[1] + one.alone_again[1]) for one in rounds]
     return {
-        f"{STALLED} stalled WebSockets, each: daemon's memory, kernel's buffers, MiB": f"{rss:.2f}, {buffers:.2f}",
-        "a short answer for others alone: median, p95 ms": f"{alone[median] * 1e3:.2f}, {alone[p95] * 1e3:.2f}",
-        "... while their buffers are being filled": f"{flooding[median] * 1e3:.2f}, {flooding[p95] * 1e3:.2f}",
-        "seconds until all buffers are full": round(took, 1),
-        "... beside the stalled ones": f"{beside[median] * 1e3:.2f}, {beside[p95] * 1e3:.2f}",
-        "beside the stalled ones / alone, p95 (1.1)": round(beside[p95] / alone[p95], 2),
+        f"{STALLED} stalled WebSockets, each: daemon's memory in the first round, kernel's buffers, MiB": (
+            f"{rounds[0].rss:.2f}, {max(one.buffers for one in rounds):.2f}"
+        ),
+        f"a short answer for others, {len(rounds)} rounds of {OTHERS}, medians: alone: median, p95 ms": (
+            middle(one.alone for one in rounds)
+        ),
+        "... while the buffers of the silent are being filled": middle(one.flooding for one in rounds),
+        "... beside the stalled ones": middle(one.beside for one in rounds),
+        "... alone again": middle(one.alone_again for one in rounds),
+        "beside the stalled ones / alone, p95: median, least, most (1.1)": (
+            f"{statistics.median(ratios):.2f}, {min(ratios):.2f}, {max(ratios):.2f}"
+        ),
     }
 
 
 def measure() -> dict[str, Any]:
-    return uvloop.run(_measure())
+    return _table([uvloop.run(_round()) for _ in range(ROUNDS)])
