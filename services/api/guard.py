@@ -46,6 +46,8 @@ MOST_STRANGERS = 64
 """WebSockets that may wait for that at a time."""
 FAREWELL_S = 0.5
 """For the last frame of what is cut off."""
+RATE_HEADERS = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")
+"""As OpenAI's clients read them."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that change nothing (RFC 9110 section 9.2.1)."""
 
@@ -248,12 +250,8 @@ def _outcome(status: int) -> Literal["ok", "denied", "failed"]:
 
 
 def _rate_headers(standing: Standing) -> list[Header]:
-    """As OpenAI's clients read them."""
-    return [
-        (b"x-ratelimit-limit-requests", str(standing.limit).encode()),
-        (b"x-ratelimit-remaining-requests", str(standing.remaining).encode()),
-        (b"x-ratelimit-reset-requests", f"{standing.reset_s}s".encode()),
-    ]
+    values = (str(standing.limit), str(standing.remaining), f"{standing.reset_s}s")
+    return [(name.encode(), value.encode()) for name, value in zip(RATE_HEADERS, values, strict=True)]
 
 
 async def _farewell(last: Awaitable[None]) -> None:

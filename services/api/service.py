@@ -13,7 +13,7 @@ import uvicorn
 
 from services.api.figures import Counted, Traffic
 from services.api.front import Front
-from services.api.guard import Guard
+from services.api.guard import RATE_HEADERS, Guard
 from services.api.guards import identity, wire
 from services.api.guards.hosts import Hosts, Proxies
 from services.api.guards.journal import Journal
@@ -48,6 +48,8 @@ class Rules:
     """Of the guard, as the settings say."""
 
     hosts: Hosts
+    origins: tuple[str, ...]
+    """Of others' pages, whose scripts may read answers."""
     proxies: Proxies
     rates: Rates
     connections: int
@@ -69,7 +71,7 @@ class APIService:
         front = Front()
         guard = self._guard(ctx, front)
         config = uvicorn.Config(
-            Counted(guard, self.traffic, lambda: front.table),
+            _readable(Counted(guard, self.traffic, lambda: front.table), self.rules.origins),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -123,6 +125,23 @@ async def _watch(ctx: Context, guard: Guard) -> None:
     async with ctx.subscribe(CredentialsChanged, limit=1024, overflow=Overflow.FAIL, through_drain=True) as changes:
         async for change in changes:
             guard.changed(change)
+
+
+def _readable(app: Any, origins: tuple[str, ...]) -> Any:
+    """Lets browsers give answers to scripts of these pages (CORS). Not to those that came by cookie: such a page has
+    a key of its own. The guard decides as ever; only a preflight is answered before it, which carries nothing."""
+    if not origins:
+        return app
+    from starlette.middleware.cors import CORSMiddleware  # only where it is asked for
+
+    return CORSMiddleware(
+        app,
+        allow_origins=[origin.lower() for origin in origins],
+        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=("retry-after", "x-request-id", *RATE_HEADERS),
+        max_age=600,
+    )
 
 
 def _application(ctx: Context, recent: RecentTurns, sessions: set[object]) -> Any:

@@ -28,7 +28,8 @@ class APISettings(BaseModel):
     hosts: tuple[str, ...] = ()
     """Host names, with a port or without, that requests may name besides this machine's loopback names."""
     origins: tuple[str, ...] = ()
-    """Origins of web pages that may use Solo besides its own, such as https://chat.example."""
+    """Origins of web pages that may use Solo besides its own, such as https://chat.example: open WebSockets and, with a
+    key of theirs, read answers."""
     proxies: tuple[str, ...] = ()
     """Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."""
     usual_per_minute: int = Field(default=600, ge=1)
@@ -69,6 +70,7 @@ def specs(settings: APISettings, machine: MachineSettings, _: Database) -> Seque
     recent, traffic = RecentTurns(), Traffic()
     rules = Rules(
         Hosts(port, settings.hosts, settings.origins),
+        settings.origins,
         Proxies(settings.proxies),
         Rates(
             usual=settings.usual_per_minute,

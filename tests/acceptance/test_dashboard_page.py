@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from tests.stubs.browser import installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -89,13 +90,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def browser_path() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("no Chromium or Chrome on this machine: install one, for example the package chromium")
-
-
 @pytest.fixture
 def state_dir(tmp_path: Path) -> Path:
     (tmp_path / "owner.key").write_text(KEY + "\n")
@@ -119,7 +113,7 @@ def stub(figures: list[dict[str, Any]] | None) -> Iterator[StubDaemon]:
 @pytest.fixture
 def address(stub: StubDaemon, state_dir: Path, tmp_path: Path) -> Iterator[str]:
     """Streamlit on a free port, started as the command line does; its output is shown when it does not come up."""
-    browser_path()
+    installed()
     port = free_port()
     environ = {**os.environ, "SOLO_STATE_DIR": str(state_dir), "SOLO_PORT": str(stub.port)}
     log = (tmp_path / "streamlit.log").open("w+b")
@@ -158,7 +152,7 @@ def page(address: str) -> Iterator[Page]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=BROWSER_FLAGS)
+        browser = playwright.chromium.launch(executable_path=installed(), args=BROWSER_FLAGS)
         shown = browser.new_page(viewport={"width": 1400, "height": 900})
         shown.set_default_timeout(PATIENCE_MS)
         shown.goto(address)

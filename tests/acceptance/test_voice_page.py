@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.stubs.browser import (
     OWN_MICROPHONE,
     Watched,
     browser,
+    installed,
     solo_voice,
     speak,
     until_phase,
@@ -47,10 +47,7 @@ PHONE: dict[str, Any] = {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("no Chromium or Chrome on this machine: install one, for example the package chromium")
+    return installed()
 
 
 @contextmanager

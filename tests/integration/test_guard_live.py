@@ -67,7 +67,7 @@ async def opened(**rules: Any) -> AsyncIterator[Door]:
     bus = Bus()
     listener = open_door(0)
     port = listener.getsockname()[1]
-    chosen = Rules(Hosts(port), Proxies(), Rates(), rules.get("connections", 64), 64)
+    chosen = Rules(Hosts(port), (), Proxies(), Rates(), rules.get("connections", 64), 64)
 
     async def record(said: RecordAudit) -> None:
         await registry.record(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import wave
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.contract.speech import RATE
 from tests.daemon import Daemon
@@ -113,6 +116,14 @@ class Watched:
         """Of this turn, as the page told Solo."""
         told = [said["played_ms"] for said in self.said if said["type"] == "played" and said["turn"] == turn]
         return max(told, default=0.0)
+
+
+def installed() -> str:
+    """Path of a browser of this machine; without one the test is skipped."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip("no Chromium or Chrome on this machine: install one, for example the package chromium")
 
 
 @contextmanager
