@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import wave
+from contextlib import nullcontext
 from importlib import resources
 from typing import Any
 
@@ -45,11 +46,13 @@ async def _show_services(bus: Bus) -> list[dict[str, Any]]:
     async with bus.subscribe(
         ServiceStateChanged, limit=512, overflow=Overflow.DROP_OLDEST, owner="start-up"
     ) as changes:
-        with Live(Table(), console=out, refresh_per_second=8, transient=not out.is_terminal) as live:
+        # A file gets the last state only, and draws none of those before it: the start has better use for the time.
+        with Live(Table(), console=out, refresh_per_second=8) if out.is_terminal else nullcontext() as live:
             while True:
                 system = await bus.request(Describe(), within=5)
                 services = [service.model_dump(mode="json") for service in system.services]
-                live.update(services_table(services), refresh=out.is_terminal)
+                if live is not None:
+                    live.update(services_table(services), refresh=True)
                 # A service that backs off keeps trying; do not wait for it for ever.
                 if all(service["state"] in _SETTLED or service["restarts"] > 1 for service in services):
                     break
