@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.test_dashboard_page import browser_path
-from tests.stubs.browser import browser
+from tests.stubs.browser import browser, installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -74,7 +73,7 @@ def page() -> Iterator[Page]:
         stack.callback(serving.join)
         stack.callback(server.server_close)
         stack.callback(server.shutdown)
-        shown = stack.enter_context(browser(browser_path()))
+        shown = stack.enter_context(browser(installed()))
         shown.goto(f"http://127.0.0.1:{server.server_port}/icon.svg")
         yield shown
 
