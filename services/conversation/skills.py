@@ -40,4 +40,6 @@ async def act(ctx: Context, turn: Turn, found: SkillMatch) -> SkillReply:
     if reply.control == "repeat":
         last = turn.talks.last_answer(turn.profile, turn.talk)
         return reply.model_copy(update={"say": last or _NOTHING_TO_REPEAT})
+    if reply.control == "afresh":
+        turn.talks.begin_afresh(turn.profile, turn.talk)
     return reply

@@ -99,6 +99,11 @@ class Talks:
         """Nothing was said in it since the start, and nothing from before has been looked for."""
         return (profile, name) not in self._talks
 
+    def begin_afresh(self, profile: str, name: str) -> None:
+        """Nothing of it counts from now on; its record stays with the chats, and is not taken up again."""
+        self._talks.pop((profile, name), None)
+        self._latest(profile, name)
+
     def take_up(self, profile: str, name: str, exchanges: Sequence[tuple[str, str]]) -> None:
         """What was said in it before the daemon's start, oldest first; what was said meanwhile stays."""
         if exchanges and self.is_new(profile, name):
@@ -107,12 +112,17 @@ class Talks:
 
     def remember(self, profile: str, name: str, heard: str, said: str) -> None:
         self.find(profile, name)  # forgets an old one of this name
-        talk = self._talks.setdefault((profile, name), Talk())
+        talk = self._latest(profile, name)
         talk.exchanges.append((heard, said))
         if len(talk.exchanges) > MOST_EXCHANGES:
             del talk.exchanges[:STEP]
             talk.gone += STEP
+
+    def _latest(self, profile: str, name: str) -> Talk:
+        """That one, which is the last to have been used; the one unused for longest makes room."""
+        talk = self._talks.setdefault((profile, name), Talk())
         talk.last = self._clock()
         self._talks.move_to_end((profile, name))
         while len(self._talks) > MOST_TALKS:
             self._talks.popitem(last=False)
+        return talk

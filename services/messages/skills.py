@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from services.messages.profiles import OWNER
 from solo.bus import Request
 
-Control = Literal["none", "stop", "repeat"]
-"""What only the conversation can do: end what is being said, say the last answer again."""
+Control = Literal["none", "stop", "repeat", "afresh"]
+"""What only the conversation can do: end what is being said, say the last answer again, begin the talk afresh."""
 
 
 class SkillMatch(BaseModel):

@@ -11,7 +11,7 @@ from services.skills.sentences import Compiler, Found, Templates
 
 MOST_WORDS = 80
 """A longer utterance is no command."""
-_CONTROLS: dict[str, Control] = {"stop": "stop", "repeat": "repeat"}
+_CONTROLS: dict[str, Control] = {"stop": "stop", "repeat": "repeat", "afresh": "afresh"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,7 @@ async def keep_it(hands: Hands, question: RunSkill) -> SkillReply:
 
 
 async def new_chat(hands: Hands, question: RunSkill) -> SkillReply:
-    """No message opens another talk at a source: which one it is was said when the source was attached."""
-    return hands.say("no_new_chat")
+    return SkillReply(say=hands.words.say("new_chat"), control="afresh")
 
 
 async def code_task(hands: Hands, question: RunSkill) -> SkillReply:

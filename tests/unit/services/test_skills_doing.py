@@ -70,7 +70,7 @@ async def test_volume(bus: Bus) -> None:
         ("How many feet are in a mile?", "One mile is 5,280 feet."),
         ("Convert minus 40 fahrenheit to celsius", "Minus forty degrees Fahrenheit are minus forty degrees Celsius."),
         ("Convert 5 litres to miles", "That has no result, or one too large to say."),
-        ("Start a new chat", "I can't start a new chat by voice yet."),
+        ("Start a new chat", "A new conversation."),
         ("Start a code task to fix the login page", "I can't start a code task by voice yet."),
         ("Set an alarm for 7 every morning", "I can't repeat an alarm yet. I can set it for one day."),
     ],

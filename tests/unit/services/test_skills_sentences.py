@@ -21,7 +21,9 @@ def test_it_is_understood(matcher: Matcher, sentence: str, skill: str, slots: di
     assert found is not None
     assert found.skill == skill
     assert slots.items() <= found.slots.items()
-    assert found.control == {"control.stop": "stop", "control.repeat": "repeat"}.get(skill, "none")
+    assert found.control == {"control.stop": "stop", "control.repeat": "repeat", "chat.new": "afresh"}.get(
+        skill, "none"
+    )
 
 
 @pytest.mark.parametrize("sentence", LEFT_ALONE)

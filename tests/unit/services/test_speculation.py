@@ -305,6 +305,21 @@ class TestSkills:
         assert cast.spoken == [said]
         assert len(talks.history(OWNER, "family")) == (2 if before else 0)
 
+    async def test_a_new_chat_forgets_what_was_said_and_takes_nothing_up_again(self, bus: Bus) -> None:
+        cast = Cast(bus, transcript="Start a new chat.")
+        talks = Talks(300)
+        talks.remember(OWNER, "family", "When?", "Yesterday.")
+        talks.remember(OWNER, "office", "Where?", "Here.")
+        afresh = SkillMatch(skill="chat.new", control="afresh")
+        reply = SkillReply(say="A new conversation.", control="afresh")
+        async with stage(cast, conversation(talks), *skills(afresh, reply, [])) as house:
+            await house.reaches("conversation", State.READY)
+            bus.publish(utterance())
+            await finished(cast)
+        assert cast.spoken == ["A new conversation."]
+        assert talks.history(OWNER, "family") == () and not talks.is_new(OWNER, "family")
+        assert len(talks.history(OWNER, "office")) == 2
+
     async def test_stop_says_nothing(self, bus: Bus) -> None:
         cast = Cast(bus, transcript="Stop.")
         control = SkillMatch(skill="stop", control="stop")

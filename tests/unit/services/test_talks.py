@@ -142,6 +142,17 @@ class TestSummary:
         assert said(talks, "kitchen")[1] == ("user", f"{2 * STEP}?")
 
 
+def test_one_begun_afresh_has_no_history_and_counts_as_used() -> None:
+    talks = Talks(300)
+    talks.remember("anna", "kitchen", "one?", "One.")
+    talks.begin_afresh("anna", "kitchen")
+    talks.take_up("anna", "kitchen", [("one?", "One.")])
+    assert talks.history("anna", "kitchen") == () and talks.last_answer("anna", "kitchen") == ""
+    for number in range(MOST_TALKS):
+        talks.begin_afresh("anna", str(number))
+    assert talks.is_new("anna", "kitchen") and not talks.is_new("anna", "0")
+
+
 def test_the_talk_unused_for_longest_makes_room() -> None:
     talks = Talks(300)
     for number in range(MOST_TALKS):

@@ -86,7 +86,7 @@ REPLIES = {
     "knows": "this is what I know about you: {facts}",
     "knows_some": "I know {count} things about you. The latest are: {facts}",
     # What is not there yet.
-    "no_new_chat": "I can't start a new chat by voice yet.",
+    "new_chat": "A new conversation.",
     "no_code_task": "I can't start a code task by voice yet.",
     "no_answer": "the model has not answered.",
     "no_duration": "{said} is no length of time.",
