@@ -141,7 +141,7 @@ class Keeper:
                     await self._changed.wait()
 
     async def _load(self) -> None:
-        pause = _PAUSE_S[0]
+        pause, told = _PAUSE_S[0], ""
         while True:
             try:
                 found = await self.store.all()
@@ -149,7 +149,9 @@ class Keeper:
                     await self.store.remove(over)
                 break
             except DatabaseError as error:
-                self._log.warning("timers cannot be read yet", error=error.line())
+                if error.code != told:
+                    self._log.warning("timers cannot be read yet", error=error.line())
+                    told = error.code
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _PAUSE_S[1])
         for entry in found:
