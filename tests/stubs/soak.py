@@ -268,7 +268,7 @@ class _Sampling(Shelf):
 
 
 @asynccontextmanager
-async def _house(bus: Bus, engines: Engines, folder: Path, seed: int) -> AsyncIterator[House]:
+async def furnished(bus: Bus, engines: Engines, folder: Path, seed: int) -> AsyncIterator[House]:
     recent = RecentTurns()
 
     async def follow(ctx: Context) -> None:
@@ -301,7 +301,7 @@ async def soak(turns: int, seed: int, folder: Path, told: Callable[[str], None] 
     """At least so many turns."""
     bus, report, open_turns = Bus(), Report(), dict[str, str]()
     rng = random.Random(seed)
-    async with _house(bus, Varied(rng, report), folder, seed) as running:
+    async with furnished(bus, Varied(rng, report), folder, seed) as running:
         following = asyncio.create_task(_follow(bus, report, open_turns))
         satellites = [
             Satellite(bus, "kitchen", wake=True, barge_in=True, piece=PIECE),
