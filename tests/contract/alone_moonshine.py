@@ -11,8 +11,9 @@ from services.stt.adapters.moonshine.adapter import Moonshine, _packaged_model
 from services.stt.adapters.moonshine.nodes import Graph
 from services.stt.adapters.moonshine.weights import Matrix
 from solo.isolation.call import Call
-from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
+from solo.isolation.engine import ModelCorrupt
 from tests.contract.speech import RATE, noise, say, silence
+from tests.contract.stt_refusals import Refusals
 from tests.contract.test_stt_engines import LONG, SENTENCE, overlap, replace
 
 pytestmark = pytest.mark.engine
@@ -25,15 +26,18 @@ def moonshine() -> Moonshine:
     return engine
 
 
-class TestMoonshine:
+class TestMoonshine(Refusals):
+    make = Moonshine
+
+    @pytest.fixture
+    def engine(self, moonshine: Moonshine) -> Moonshine:
+        return moonshine
+
     def test_it_costs_what_was_spoken(self, moonshine: Moonshine) -> None:
         pcm = silence(3) + say(SENTENCE) + silence(3)
         answer = moonshine.transcribe(Call(), pcm)
         assert answer["window_s"] < len(say(SENTENCE)) / 2 / RATE + 1
         assert overlap(SENTENCE, answer["text"]) >= 0.8
-
-    def test_silence_costs_no_decoding(self, moonshine: Moonshine) -> None:
-        assert moonshine.transcribe(Call(), silence(3))["attempts"] == 0
 
     def test_weights_are_as_exact_in_8_bits_as_in_floats(
         self, moonshine: Moonshine, monkeypatch: pytest.MonkeyPatch
@@ -72,20 +76,6 @@ class TestMoonshine:
         text = moonshine.transcribe(Call(), pcm)["text"]
         assert overlap(" ".join(LONG), text) >= 0.8
         assert len(text.split()) <= 1.1 * 2 * len(" ".join(LONG).split())
-
-    def test_more_than_two_minutes_are_refused(self, moonshine: Moonshine) -> None:
-        with pytest.raises(BadEngineInput):
-            moonshine.transcribe(Call(), silence(121))
-
-    def test_another_language(self) -> None:
-        with pytest.raises(EngineError) as refused:
-            Moonshine(language="de").load()
-        assert "multilingual" in refused.value.hint
-
-    def test_no_directory_is_a_missing_model(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelMissing) as missing:
-            Moonshine(model=str(tmp_path / "nowhere")).load()
-        assert missing.value.hint
 
     @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "zeros", "another", "no tokens", "bad tokens"])
     def test_a_damaged_model_is_named_as_such(self, tmp_path: Path, damage: str) -> None:

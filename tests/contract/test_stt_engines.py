@@ -17,8 +17,9 @@ from services.stt.adapters.moonshine.adapter import Moonshine
 from services.stt.adapters.short_window import Attempt
 from services.stt.engine import Segment, STTEngine
 from solo.isolation.call import Call
-from solo.isolation.engine import BadEngineInput, EngineError, ModelCorrupt, ModelMissing
+from solo.isolation.engine import BadEngineInput, ModelCorrupt
 from tests.contract.speech import RATE, noise, say, silence
+from tests.contract.stt_refusals import Refusals
 from tests.stubs.wyoming_engines import stt_by_wyoming
 
 SENTENCE = "What is the weather going to be like in London tomorrow?"
@@ -214,7 +215,13 @@ class TestFakeSTT:
         assert fake.transcribe(Call(), pcm)["text"] == f"I heard {len(pcm) / 2 / RATE:.1f} seconds of speech."
 
 
-class TestFasterWhisper:
+class TestFasterWhisper(Refusals):
+    make = FasterWhisper
+
+    @pytest.fixture
+    def engine(self, whisper: FasterWhisper) -> FasterWhisper:
+        return whisper
+
     def test_the_window_grows_with_the_speech(self, whisper: FasterWhisper) -> None:
         assert whisper.transcribe(Call(), say(SENTENCE))["window_s"] == 12
         longer = silence(0.5).join(say(sentence) for sentence in LONG[:4])
@@ -267,24 +274,6 @@ class TestFasterWhisper:
         assert len(segments) >= 4
         assert segments[-1]["start"] > 25
         assert segments[-1]["end"] <= len(pcm) / 2 / RATE
-
-    def test_silence_costs_no_decoding(self, whisper: FasterWhisper) -> None:
-        assert whisper.transcribe(Call(), silence(3))["attempts"] == 0
-
-    def test_more_than_two_minutes_are_refused(self, whisper: FasterWhisper) -> None:
-        with pytest.raises(BadEngineInput):
-            whisper.transcribe(Call(), silence(121))
-
-    def test_a_language_the_model_does_not_speak(self) -> None:
-        with pytest.raises(EngineError) as refused:
-            FasterWhisper(language="de").load()
-        assert "multilingual" in refused.value.hint
-
-    def test_no_directory_is_a_missing_model(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelMissing) as missing:
-            FasterWhisper(model=str(tmp_path / "nowhere")).load()
-        assert missing.value.hint
-        assert str(tmp_path) in missing.value.message
 
     @pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "zeros", "no tokenizer", "bad tokenizer"])
     def test_a_damaged_model_is_named_as_such(self, model: Path, damage: str) -> None:
