@@ -85,3 +85,15 @@ async def journal(bus: Bus, seen: list[tuple[str, State]]) -> None:
     async with bus.subscribe(ServiceStateChanged, limit=100_000, overflow=Overflow.FAIL) as changes:
         async for change in changes:
             seen.append((change.name, change.state))  # noqa: PERF401  # it is cancelled in the middle
+
+
+@asynccontextmanager
+async def recorded(bus: Bus) -> AsyncIterator[list[tuple[str, State]]]:
+    """Every change of state inside the block."""
+    seen: list[tuple[str, State]] = []
+    task = asyncio.create_task(journal(bus, seen))
+    await asyncio.sleep(0)
+    yield seen
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
