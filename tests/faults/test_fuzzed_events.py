@@ -72,8 +72,9 @@ async def _fuzz(folder: Path) -> Found:
             while _mailboxes(bus)["fuzz", "Event"] > offered.total():
                 offered[type(await anext(seen))] += 1
         found.mailboxes = len(before.keys() & after.keys())
+        named: dict[str, type[Event]] = {kind.__name__: kind for kind in (Event, *kinds(Event))}
         for key in before.keys() & after.keys():
-            base = next(kind for kind in [Event, *kinds(Event)] if kind.__name__ == key[1])
+            base = named[key[1]]
             due = sum(times for kind, times in offered.items() if issubclass(kind, base))
             if after[key] - before[key] != due:
                 found.not_counted.append(f"{key}: {due} came, {after[key] - before[key]} are accounted for")
