@@ -64,9 +64,15 @@ class Ear:
             self._hearing.nudge()
 
     def called(self, *, hold: bool) -> None:
-        """Listen now, without a wake word."""
-        if not self._listens_once:
-            self._call(Start(self._hearing.ring.heard, None, self._policy.question_within_s, hold=hold))
+        """Listen now, without a wake word; where it listens already, `hold` leaves the end to the speaker."""
+        if self._listens_once:
+            return
+        if self._doing in {"listening", "hearing speech"} and self._utterance is not None:
+            if hold:
+                self._utterance.hold()
+                self._usual_wait(self._utterance)
+            return
+        self._call(Start(self._hearing.ring.heard, None, self._policy.question_within_s, hold=hold))
 
     def release(self) -> None:
         """The speaker says that they have finished."""
@@ -217,7 +223,7 @@ class Ear:
 
     async def _follow(self, one: Utterance) -> bool:
         """Until its end, which is published; False when nobody spoke."""
-        ends, patience_s = one.ends, one.start.patience_s
+        ends = one.ends
         keep_s = self._policy.endpointing.most_ms / 1000 + self._policy.before_wake_s + KEEP_S
         while not one.dismissed:
             for score in self._hearing.scores():
@@ -228,7 +234,7 @@ class Ear:
                 return self._finish(one, whole=True)
             if one.is_worth_a_look():
                 self._ctx.publish(one.grew(self._hearing.ring))
-            if ends.started_at is None and patience_s is not None and ends.position > patience_s * SAMPLE_RATE:
+            if one.tries_patience():
                 return False
             pcm = await self._hearing.next(keep_s=keep_s)
             if pcm is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.audio.endpointing import Endpointer, EndpointingPolicy
 from services.audio.ring import Ring
@@ -94,6 +94,16 @@ class Utterance:
 
     def cut(self, ring: Ring) -> bytes:
         return ring.cut(self.begin(), self.speech_end + int(self.policy.after_speech_s * SAMPLE_RATE))
+
+    def hold(self) -> None:
+        """From now on the speaker says when it is over, and has as long to begin as somebody who was just called."""
+        patience_s = self.ends.position / SAMPLE_RATE + self.policy.question_within_s
+        self.start = replace(self.start, hold=True, patience_s=patience_s)
+
+    def tries_patience(self) -> bool:
+        """Nobody has spoken for too long."""
+        ends, patience_s = self.ends, self.start.patience_s
+        return ends.started_at is None and patience_s is not None and ends.position > patience_s * SAMPLE_RATE
 
     def is_worth_a_look(self) -> bool:
         """Somebody has been speaking for a while since the last look."""

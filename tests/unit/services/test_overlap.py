@@ -15,6 +15,7 @@ from services.audio.service import ANSWERS, AudioService
 from services.audio.utterance import EarPolicy
 from services.messages.audio import (
     Attach,
+    NothingHeard,
     PlaySound,
     SoundCaptured,
     SoundOut,
@@ -234,6 +235,30 @@ class TestTalks:
             await asyncio.sleep(0.05)
             (heard,) = one.of(UtteranceHeard)
             assert loud_part(heard.pcm)[1] == pytest.approx(5.0, abs=0.05)
+
+    @pytest.mark.parametrize("wake", [False, True])
+    async def test_pressed_while_it_listens_already(self, bus: Bus, wake: bool) -> None:
+        async with room(bus, wake=wake, again=not wake) as one:
+            if wake:
+                await one.say(speech((1.0, False), (0.5, True)))
+                bus.publish(WakeWordHeard(source="kitchen", word="alexa", at=int(1.5 * RATE)))
+            await one.say(speech((0.3, False), (1.0, True), (0.1, False)))
+            bus.publish(ListenNow(source="kitchen", hold=True))
+            await one.say(speech((3.0, False), (1.0, True), (2.0, False)))
+            assert one.of(UtteranceHeard) == []
+            bus.publish(EndUtterance(source="kitchen"))
+            await asyncio.sleep(0.05)
+            (heard,) = one.of(UtteranceHeard)
+            assert loud_part(heard.pcm)[1] >= 5.0
+
+    async def test_pressed_and_never_let_go_gives_up(self, bus: Bus) -> None:
+        async with room(bus, wake=False, again=True) as one:
+            await one.say(speech((20.0, False)))
+            bus.publish(ListenNow(source="kitchen", hold=True))
+            await one.say(speech((5.0, False)))
+            assert one.of(NothingHeard) == []
+            await one.say(speech((2.0, False)))
+            assert [heard.reason for heard in one.of(NothingHeard)] == ["no_speech"]
 
     async def test_asked_back_no_wake_word_is_needed(self, bus: Bus) -> None:
         async with room(bus, wake=True) as one:
