@@ -8,7 +8,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-out = Console(highlight=False)
+_IN_A_PIPE = 240
+"""Columns where there is no terminal: a script wants what a table says, not what would fit a screen."""
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _IN_A_PIPE
+    return console
+
+
+out = _console()
 err = Console(stderr=True, highlight=False)
 
 COLOURS = {
