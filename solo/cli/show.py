@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_IN_A_PIPE = 240
-"""Columns where there is no terminal: a script wants what a table says, not what would fit a screen."""
+_IN_A_PIPE = (240, 25)
+"""Columns and lines where there is no terminal and COLUMNS says nothing: a script wants all that a table says."""
 
 
 def _console() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = _IN_A_PIPE
+        console.width = shutil.get_terminal_size(_IN_A_PIPE).columns
     return console
 
 

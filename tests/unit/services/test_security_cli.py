@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from solo.cli import users
+from solo.cli import show, users
 from solo.cli.app import app
 from solo.cli.client import Client
 from solo.cli.keys import BadDuration, duration
@@ -52,12 +52,13 @@ class Daemon:
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch, bare_settings: Path) -> Daemon:
     one = Daemon()
+    monkeypatch.setattr(show.out, "width", 80)
     monkeypatch.setattr(Client, "_ask", lambda _, *a, **k: one.ask(*a, **k))
     return one
 
 
 def run(*words: str, **more: Any) -> Result:
-    return CliRunner().invoke(app, list(words), catch_exceptions=False, env={"COLUMNS": "80"}, **more)
+    return CliRunner().invoke(app, list(words), catch_exceptions=False, **more)
 
 
 class TestKeys:
