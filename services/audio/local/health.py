@@ -82,6 +82,8 @@ class Reopening:
     most_s: float = 60.0
     healthy_s: float = 10.0
     """An opening that was well for this long starts over."""
+    remembered: int = 4
+    """Failures that still count after an opening that delivered sound, however short: a loose plug waits for 4 s."""
     random: Callable[[], float] = field(default=random.random)
     failures: int = 0
 
@@ -91,10 +93,12 @@ class Reopening:
         self.failures += 1
         return pause * (0.8 + 0.4 * self.random())
 
-    def lasted(self, healthy_s: float) -> None:
-        """The opening that has just ended had been well for so long."""
+    def lasted(self, healthy_s: float, *, delivered: bool) -> None:
+        """The opening that has just ended had been well for so long; `delivered`: sound came from it at all."""
         if healthy_s >= self.healthy_s:
             self.failures = 0
+        elif delivered:
+            self.failures = min(self.failures, self.remembered)
 
 
 class Drift:

@@ -11,6 +11,7 @@ from services.audio.device import NoSoundDevice
 from services.audio.local.health import HealthPolicy, Reopening
 from services.audio.local.hearing import LOOK_S, SOURCE, Hearing, Reopen
 from services.audio.local.playing import Playing
+from services.audio.local.plugged import unless_plugged
 from services.audio.local.slot import DeviceSlot
 from services.messages.device import DescribeDevice, DeviceChanged, DeviceState
 from solo.errors import SoloError
@@ -74,7 +75,7 @@ class DeviceLife:
             self._ended()
             pause = max(self._reopening.pause_s(), 0.0 if self._ever else _NEVER_S)
             self._tell()
-            await asyncio.sleep(pause)
+            await unless_plugged(pause)
             self.hearing.counts.reopened += self._ever
 
     async def _use(self, engine: EngineProcess) -> Reopen:
@@ -97,7 +98,7 @@ class DeviceLife:
         """What the opening that is over means for the next one."""
         hearing = self.hearing
         hearing.health = "starting"
-        self._reopening.lasted(hearing.well_s)
+        self._reopening.lasted(hearing.well_s, delivered=hearing.delivered)
         self._vain = 0 if hearing.delivered else self._vain + 1
         name = str(self._slot.info.get("input", ""))
         if self._look is not None and name and self._vain >= 2 and not self._slot.info.get("fallback_input"):

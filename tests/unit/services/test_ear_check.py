@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
 from services.audio.local.health import Drift, EarCheck, HealthPolicy, Reopening
+from services.audio.local.plugged import unless_plugged
 
 LOOK = 0.25
 
@@ -88,7 +90,7 @@ class TestReopening:
         now, openings = 0.0, 0
         while now < 3600:
             now += HealthPolicy().first_within_s + LOOK
-            reopening.lasted(0.0)
+            reopening.lasted(0.0, delivered=False)
             now += reopening.pause_s()
             openings += 1
         assert openings < 80
@@ -97,10 +99,33 @@ class TestReopening:
         reopening = Reopening(random=lambda: 0.5)
         for _ in range(5):
             reopening.pause_s()
-        reopening.lasted(3.0)
+        reopening.lasted(3.0, delivered=False)
         assert reopening.pause_s() > 4
-        reopening.lasted(30.0)
+        reopening.lasted(30.0, delivered=True)
         assert reopening.pause_s() == pytest.approx(0.25)
+
+    def test_a_loose_plug_is_never_waited_for_long(self) -> None:
+        reopening = Reopening(random=lambda: 0.5)
+        for _ in range(50):
+            reopening.lasted(2.0, delivered=True)
+            assert reopening.pause_s() <= 4
+
+
+@pytest.mark.virtual_time
+class TestPlugged:
+    async def test_without_change_the_pause_lasts(self) -> None:
+        began = asyncio.get_running_loop().time()
+        await unless_plugged(48.0, look=lambda: "0 [PCH]")
+        assert asyncio.get_running_loop().time() - began == pytest.approx(48.0)
+
+    async def test_a_card_that_comes_ends_it(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await unless_plugged(48.0, look=lambda: "0 [PCH]" if loop.time() < began + 9.5 else "0 [PCH] 1 [Headset]")
+        assert loop.time() - began == pytest.approx(10.0)
+
+    async def test_no_pause_looks_at_nothing_for_long(self) -> None:
+        await unless_plugged(0.0)
 
 
 class TestDrift:
