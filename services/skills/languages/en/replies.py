@@ -85,8 +85,8 @@ REPLIES = {
     "knows_nothing": "I don't know anything about you yet.",
     "knows": "this is what I know about you: {facts}",
     "knows_some": "I know {count} things about you. The latest are: {facts}",
-    # What is not there yet.
     "new_chat": "A new conversation.",
+    # What is not there yet.
     "no_code_task": "I can't start a code task by voice yet.",
     "no_answer": "the model has not answered.",
     "no_duration": "{said} is no length of time.",
