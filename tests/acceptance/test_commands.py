@@ -67,7 +67,9 @@ class TestAsk:
         marks = turn["latency_ms"]
         points = ["end_of_turn", "transcript", "recalled", "first_token", "first_audio", "voice_to_voice"]
         assert list(marks) == points
-        assert 0 < marks["end_of_turn"] <= marks["first_token"] <= marks["first_audio"] <= marks["voice_to_voice"]
+        # The model may have begun before the turn was decided; nothing is heard before that.
+        assert 0 < marks["end_of_turn"] <= marks["voice_to_voice"]
+        assert 0 < marks["transcript"] <= marks["first_token"] <= marks["first_audio"] <= marks["voice_to_voice"]
         assert all(turn["engines"].values())
         assert turn["receipt"]["question"] > 0
 
