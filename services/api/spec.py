@@ -28,8 +28,7 @@ class APISettings(BaseModel):
     hosts: tuple[str, ...] = ()
     """Host names, with a port or without, that requests may name besides this machine's loopback names."""
     origins: tuple[str, ...] = ()
-    """Origins of web pages that may use Solo besides its own, such as https://chat.example: open WebSockets and, with a
-    key of theirs, read answers."""
+    """Origins of web pages that may use Solo besides its own, with a key of theirs, such as https://chat.example."""
     proxies: tuple[str, ...] = ()
     """Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."""
     usual_per_minute: int = Field(default=600, ge=1)
