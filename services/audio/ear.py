@@ -14,13 +14,7 @@ from services.audio.overlap import KEEP_S, Onset, Overlap
 from services.audio.utterance import EarPolicy, Start, Utterance
 from services.audio.waiting import LearntWait
 from services.audio.wake_feed import WakeFeed
-from services.messages.audio import (
-    SAMPLE_RATE,
-    Attach,
-    NothingHeard,
-    SourceState,
-    SpeechStarted,
-)
+from services.messages.audio import SAMPLE_RATE, Attach, NothingHeard, SourceState, SpeechStarted
 from services.messages.turntaking import PauseJudged, SpeechResumed, SpeechStopped, Verdict
 from solo.supervision import Context
 
@@ -70,7 +64,6 @@ class Ear:
         if self._doing in {"listening", "hearing speech"} and self._utterance is not None:
             if hold:
                 self._utterance.hold()
-                self._usual_wait(self._utterance)
             return
         self._call(Start(self._hearing.ring.heard, None, self._policy.question_within_s, hold=hold))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from services.audio.endpointing import Endpointer, EndpointingPolicy
 from services.audio.ring import Ring
@@ -99,6 +100,7 @@ class Utterance:
         """From now on the speaker says when it is over, and has as long to begin as somebody who was just called."""
         patience_s = self.ends.position / SAMPLE_RATE + self.policy.question_within_s
         self.start = replace(self.start, hold=True, patience_s=patience_s)
+        self.ends.end_ms = inf
 
     def tries_patience(self) -> bool:
         """Nobody has spoken for too long."""

@@ -81,7 +81,7 @@ class Handler:
             await asyncio.wait(set(self._running))
 
     def _start(self, work: Any, question: Message) -> asyncio.Task[None]:
-        if len(self._running) >= self.limit:
+        if self._is_full():
             work.close()
             raise Busy(f"{self.owner} already has {self.limit} requests of kind {self.kind.__name__} under way")
         token = current_cause.set(question.id)
@@ -96,6 +96,13 @@ class Handler:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+    def _is_full(self) -> bool:
+        """One that is done takes no room, though its callback is still to come: whoever it has just answered may ask
+        again in the same step of the loop."""
+        if len(self._running) >= self.limit:
+            self._running.difference_update([task for task in self._running if task.done()])
+        return len(self._running) >= self.limit
 
     async def _reply(self, question: Message, reply: asyncio.Future[Any]) -> None:
         try:

@@ -125,6 +125,10 @@ class TestAnswer:
             await asyncio.sleep(1)
             assert handler.in_flight == 0
 
+    async def test_whoever_was_answered_may_ask_again_at_once(self, bus: Bus) -> None:
+        async with serving(bus, Double, double, limit=1):
+            assert [await bus.request(Double(number=number), within=1) for number in range(3)] == [0, 2, 4]
+
     async def test_an_expected_failure_is_an_answer_and_no_crash(self, bus: Bus) -> None:
         async def refuse(_: Double) -> int:
             raise Refused(hint="Ask another.")
